@@ -1,0 +1,9 @@
+"""The records of the stream: Avro schemas, and the codec that reads and writes them.
+
+Imports nothing of the other rooms. ``python -m schemas`` lists the schemas and their fingerprints.
+"""
+
+from schemas.codec import Codec, SchemaError
+from schemas.files import findings_schema, load, prior_schema
+
+__all__ = ["Codec", "SchemaError", "findings_schema", "load", "prior_schema"]

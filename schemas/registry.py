@@ -1,0 +1,32 @@
+"""A Schema Registry behind the codec (Confluent's REST interface, Karapace's too)."""
+
+from __future__ import annotations
+
+import json
+
+from confluent_kafka.schema_registry import Schema as Registered
+from confluent_kafka.schema_registry import SchemaRegistryClient
+from confluent_kafka.schema_registry.error import SchemaRegistryError
+
+from schemas.files import Schema
+
+
+class ConfluentRegistry:
+    """`schemas.codec.Registry` over HTTP; the client caches ids and schemas."""
+
+    def __init__(self, url: str) -> None:
+        self._client = SchemaRegistryClient({"url": url, "timeout": 10})
+
+    def register(self, subject: str, schema: Schema) -> int:
+        plain = {key: value for key, value in schema.items() if not key.startswith("__")}
+        return int(self._client.register_schema(subject, Registered(json.dumps(plain), "AVRO")))
+
+    def schema(self, schema_id: int) -> Schema:
+        try:
+            text = self._client.get_schema(schema_id).schema_str
+        except SchemaRegistryError as error:
+            if error.http_status_code == 404:
+                raise LookupError(schema_id) from error
+            raise
+        schema: Schema = json.loads(text or "null")
+        return schema
