@@ -1,0 +1,1 @@
+"""Models: sessions, batching, decoding, caption engines. Knows no Kafka, and nothing of ours."""
