@@ -1,0 +1,1 @@
+"""The boxes of the stream: the worker loop, and one module for each stage."""

@@ -1,0 +1,43 @@
+"""Which caption engine the settings ask for."""
+
+from __future__ import annotations
+
+import os
+
+from densefusion.errors import SettingsError
+from densefusion.settings import Caption
+from engines.captions import CaptionEngine
+from engines.captions.compose import Compose
+
+
+def caption_engine(settings: Caption) -> CaptionEngine:
+    """`compose`, unless a model server is named.
+
+    Raises:
+        SettingsError: ``openai`` without a base URL, or with one that cannot be.
+    """
+    if settings.engine == "compose" or (settings.engine is None and settings.base_url is None):
+        return Compose()
+    if settings.base_url is None:
+        raise SettingsError(
+            "the caption engine openai needs the server's URL: set DENSEFUSION_CAPTION__BASE_URL"
+        )
+    from engines.captions.openai import OpenAI  # imports an HTTP client that compose never needs
+
+    key = settings.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
+    try:
+        return OpenAI(
+            base_url=settings.base_url,
+            model=settings.model,
+            api_key=key,
+            max_tokens=settings.max_tokens,
+            temperature=settings.temperature,
+            concurrency=settings.concurrency,
+            timeout=settings.timeout,
+            attempts=settings.attempts,
+            image_side=settings.image_side,
+            price_in=settings.price_in,
+            price_out=settings.price_out,
+        )
+    except ValueError as error:
+        raise SettingsError(f"caption engine: {error}") from error

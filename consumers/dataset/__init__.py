@@ -1,0 +1,1 @@
+"""The dataset: what leaves the stream, as Parquet in the bucket."""

@@ -1,0 +1,80 @@
+"""The expert that says which objects are in the picture, and where."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+import numpy as np
+
+from consumers.expert import Findings, Sighting
+from densefusion.settings import Experts
+from engines.batcher import Batcher
+from engines.detection import SIDE, WEIGHTS, Box, Detector, load_labels
+from engines.session import Session, usable_cores
+from schemas import findings_schema
+
+
+class Detection:
+    """Objects of COCO's 80 categories. See `consumers.expert.Expert`."""
+
+    name: ClassVar[str] = "detection"
+    title: ClassVar[str] = "Detection Box"
+    follows: ClassVar[str] = "images"
+    pixels: ClassVar[int | None] = SIDE
+
+    def __init__(self, settings: Experts) -> None:
+        self.model = "coco-ssdlite-mobilenet-v2"
+        self.model_version = "1.0.6"
+        self.provider: str = settings.provider
+        self._settings = settings
+        self._batcher: Batcher[np.ndarray, list[Box]] | None = None
+
+    @staticmethod
+    def schema() -> dict[str, Any]:
+        return findings_schema("detection")
+
+    async def open(self) -> None:
+        detector = await asyncio.to_thread(self._load)
+
+        def run(batch: Sequence[np.ndarray]) -> list[list[Box]]:
+            return detector.run([detector.prepare(pixels) for pixels in batch])
+
+        self._batcher = Batcher(
+            run,
+            max_batch=self._settings.max_batch,
+            workers=self._settings.threads or usable_cores(),
+            name=self.name,
+        )
+
+    def _load(self) -> Detector:
+        session = Session(
+            WEIGHTS,
+            provider=self._settings.provider,
+            threads=1,
+            allow_fallback=self._settings.allow_fallback,
+        )
+        self.provider = session.provider
+        detector = Detector(session, load_labels())
+        # The largest batch first: an engine built for it serves the smaller ones too.
+        detector.run([np.zeros((SIDE, SIDE, 3), np.uint8)] * self._settings.max_batch)
+        return detector
+
+    async def close(self) -> None:
+        if self._batcher:
+            await self._batcher.close()
+
+    async def find(self, sighting: Sighting) -> Findings:
+        if self._batcher is None or sighting.pixels is None:
+            raise ValueError("detection wants to be open, and pixels")
+        boxes = await self._batcher.submit(sighting.pixels)
+        return {"boxes": [asdict(box) for box in boxes]}
+
+    def describe(self, findings: Mapping[str, Any]) -> list[str]:
+        """As in the paper's prompts: ``person: [0.120, 0.034, 0.560, 0.998]``."""
+        return [
+            "{label}: [{x0:.3f}, {y0:.3f}, {x1:.3f}, {y1:.3f}]".format(**box)
+            for box in findings["boxes"]
+        ]

@@ -1,0 +1,98 @@
+"""What becomes of a record: its outputs, a reject, or a dead letter, encoded and addressed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from consumers.source import Arrival, Headers, offset, place
+from consumers.stage import Emit, Rejected
+from consumers.transaction import Outgoing
+from densefusion import metrics
+from densefusion.topics import DEAD_LETTERS, REJECTS
+from schemas import Codec
+
+log = logging.getLogger("densefusion.outputs")
+
+# Headers that travel from a URL to its caption: which run it belongs to, and its trace.
+CARRIED = ("run", "traceparent")
+_DETAIL = 2000
+
+
+class Outputs:
+    """Encodes what a stage gives back.
+
+    Args:
+        prefix: put before every topic's name.
+    """
+
+    def __init__(self, stage: str, codec: Codec, prefix: str) -> None:
+        self._stage = stage
+        self._codec = codec
+        self._prefix = prefix
+
+    def emitted(self, emits: Sequence[Emit], arrival: Arrival) -> list[Outgoing]:
+        """The records that a stage emits for a record. Raises `schemas.SchemaError`."""
+        headers = carried(arrival)
+        return [self._encode(emit, headers) for emit in emits]
+
+    def rejected(self, rejected: Rejected, arrival: Arrival) -> list[Outgoing]:
+        """The reject that a record becomes."""
+        record = arrival.record
+        assert record is not None
+        metrics.REJECTS.labels(self._stage, rejected.reason).inc()
+        log.debug("reject %s: %s", record.key, rejected)
+        reject = {
+            "url_id": record.value.get("url_id", ""),
+            "url": record.value.get("url", ""),
+            "image_id": record.value.get("image_id"),
+            "stage": self._stage,
+            "reason": rejected.reason,
+            "detail": rejected.detail[:_DETAIL],
+            "duplicate_of": rejected.duplicate_of,
+            "rejected_at": datetime.now(UTC),
+        }
+        return [self._encode(Emit(REJECTS, record.key, reject, "Reject"), carried(arrival))]
+
+    def dead_letter(self, error: BaseException, arrival: Arrival) -> list[Outgoing]:
+        """The untouched message, with headers that say where it was and why it died."""
+        message = arrival.message
+        topic, partition = place(message)
+        metrics.DEAD_LETTERS.labels(self._stage).inc()
+        about = {
+            "topic": topic,
+            "partition": str(partition),
+            "offset": str(offset(message)),
+            "stage": self._stage,
+            "exception": repr(error)[:_DETAIL],
+        }
+        headers: Headers = [(f"dead-letter-{name}", text.encode()) for name, text in about.items()]
+        return [
+            Outgoing(
+                self._prefix + DEAD_LETTERS,
+                message.key() or b"",
+                message.value() or b"",
+                [*_headers(arrival), *headers],
+            )
+        ]
+
+    def count(self, outgoing: Sequence[Outgoing]) -> None:
+        """Count what has been committed."""
+        for message in outgoing:
+            metrics.RECORDS_OUT.labels(self._stage, message.topic).inc()
+
+    def _encode(self, emit: Emit, headers: Headers) -> Outgoing:
+        topic = self._prefix + emit.topic
+        value = self._codec.encode(emit.schema, emit.value, topic)
+        return Outgoing(topic, emit.key.encode(), value, headers)
+
+
+def carried(arrival: Arrival) -> Headers:
+    """The headers of a record that its outputs carry on."""
+    return [(name, value) for name, value in _headers(arrival) if name in CARRIED]
+
+
+def _headers(arrival: Arrival) -> Headers:
+    headers = arrival.message.headers() or []
+    return list(headers.items()) if isinstance(headers, dict) else headers

@@ -1,0 +1,180 @@
+"""Who is who: from a stage's name to a worker that runs it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from consumers.caption_engine import caption_engine
+from consumers.curate import Curate
+from consumers.dataset.stage import Dataset
+from consumers.expert import Expert, experts
+from consumers.expert_stage import ExpertStage
+from consumers.fetch import Fetch
+from consumers.fusion import Fusion
+from consumers.join_source import JoinSource
+from consumers.outputs import Outputs
+from consumers.source import Source, TopicSource
+from consumers.stage import Stage
+from consumers.transaction import Transactions
+from consumers.worker import Worker
+from densefusion import clients, topics
+from densefusion.errors import SettingsError
+from densefusion.settings import Settings
+from densefusion.store import ObjectStore
+from densefusion.topics import Topic, Topics
+from schemas import Codec, prior_schema
+from schemas.codec import Registry
+
+_URL_SAFE = str.maketrans("+/", "-_")
+
+
+def stage_names(settings: Settings) -> list[str]:
+    """Every stage, in the order of the stream."""
+    return ["fetch", "curate", *settings.experts.roster, "fusion", "dataset"]
+
+
+def expert_classes(names: Iterable[str]) -> dict[str, type[Expert]]:
+    """The classes of these experts.
+
+    Raises:
+        SettingsError: one is not registered.
+    """
+    known = experts()
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError(
+            f"no expert named {', '.join(unknown)}; installed are {', '.join(sorted(known))}"
+        )
+    return {name: known[name] for name in names}
+
+
+def make_codec(settings: Settings) -> Codec:
+    """A codec that knows the records, and the priors of the roster's experts."""
+    registry: Registry | None = None
+    if settings.kafka.schema_registry:
+        from schemas.registry import ConfluentRegistry  # needs packages that only it needs
+
+        registry = ConfluentRegistry(settings.kafka.schema_registry)
+    codec = Codec(registry)
+    for name, expert in expert_classes(settings.experts.roster).items():
+        codec.add(f"Prior:{name}", prior_schema(expert.schema()))
+    return codec
+
+
+def make_topics(settings: Settings) -> Topics:
+    return Topics(settings.kafka, clients.common(settings.kafka))
+
+
+@dataclass(slots=True)
+class _Built:
+    stage: Stage
+    source: Source
+    in_flight: int
+
+
+class Roster:
+    """Builds workers. Verifies the topics once, for all of them.
+
+    Raises:
+        TopicError: a topic is missing, or partition counts differ.
+        SettingsError: an expert of the roster is not installed.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._names = topics.all_topics(settings.experts.roster)
+        self._topics: dict[str, Topic] = make_topics(settings).verify(self._names)
+        self._codec = make_codec(settings)
+        self._store = ObjectStore(settings.store)
+
+    def worker(self, stage: str, instance: str) -> Worker:
+        """A worker of `stage`, which is the slot `instance` of its group.
+
+        Raises:
+            SettingsError: there is no such stage.
+        """
+        settings = self._settings
+        built = self._build(stage)
+        kafka = settings.kafka
+        identity = f"{kafka.prefix}{stage}-{instance}"
+        return Worker(
+            built.stage,
+            built.source,
+            clients.consumer(kafka, stage),
+            Transactions(lambda: clients.producer(kafka, identity)),
+            Outputs(stage, self._codec, kafka.prefix),
+            settings.worker,
+            in_flight=built.in_flight,
+        )
+
+    def _build(self, stage: str) -> _Built:
+        settings = self._settings
+        in_flight = settings.worker.in_flight
+        match stage:
+            case "fetch":
+                source = self._records({topics.URLS: "ImageUrl"})
+                # More than the connections, so that one slow host does not leave them idle.
+                return _Built(
+                    Fetch(settings.fetch, self._store), source, 2 * settings.fetch.concurrency
+                )
+            case "curate":
+                source = self._records({topics.FETCHED: "Image"})
+                log = log_id(self._topics[topics.FETCHED])
+                return _Built(Curate(self._store, log), source, in_flight)
+            case "fusion":
+                engine = caption_engine(settings.caption)
+                return _Built(
+                    Fusion(engine, self._store),
+                    self._join(),
+                    max(in_flight, settings.caption.concurrency),
+                )
+            case "dataset":
+                source = self._records({topics.CAPTIONS: "Caption", topics.REJECTS: "Reject"})
+                # Its records wait for the flush together.
+                return _Built(self._dataset(), source, 5000)
+            case _:
+                return self._expert(stage, in_flight)
+
+    def _expert(self, name: str, in_flight: int) -> _Built:
+        if name not in self._settings.experts.roster:
+            raise SettingsError(
+                f"no stage named {name}; there are {', '.join(stage_names(self._settings))}"
+            )
+        expert = expert_classes([name])[name](self._settings.experts)  # type: ignore[call-arg]
+        follows = expert.follows
+        schema = "Image" if follows == topics.IMAGES else f"Prior:{follows.partition('.')[2]}"
+        return _Built(ExpertStage(expert, self._store), self._records({follows: schema}), in_flight)
+
+    def _records(self, schemas: dict[str, str]) -> TopicSource:
+        full = {self._topics[name].name: schema for name, schema in schemas.items()}
+        return TopicSource(full, self._codec)
+
+    def _join(self) -> JoinSource:
+        roster = self._settings.experts.roster
+        return JoinSource(
+            self._topics[topics.IMAGES].name,
+            {name: self._topics[topics.priors(name)].name for name in roster},
+            self._codec,
+            window=self._settings.join.window,
+            deadline=self._settings.join.deadline,
+        )
+
+    def _dataset(self) -> Dataset:
+        classes = expert_classes(self._settings.experts.roster)
+        return Dataset(
+            self._store,
+            self._codec,
+            {name: expert.schema() for name, expert in classes.items()},
+            self._settings.dataset,
+            captions_topic=self._topics[topics.CAPTIONS].name,
+            rejects_topic=self._topics[topics.REJECTS].name,
+            images_log=log_id(self._topics[topics.IMAGES]),
+            rejects_log=log_id(self._topics[topics.REJECTS]),
+        )
+
+
+def log_id(topic: Topic) -> str:
+    """The topic's id (a UUID in base64, in either alphabet) as 12 hex digits, fit for a key."""
+    return base64.urlsafe_b64decode(topic.log.translate(_URL_SAFE) + "==").hex()[-12:]

@@ -1,0 +1,149 @@
+"""Publish, commit offsets: one Kafka transaction (KIP-98, and KIP-447 for the group metadata).
+
+A transaction exists only while a finished prefix is being committed: begin, produce everything,
+send the offsets, commit. Work goes on meanwhile, and an aborted one loses nothing, since what it
+was to publish is still in memory and is published again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
+
+from consumers.source import Headers
+from densefusion.errors import BrokerError
+
+log = logging.getLogger("densefusion.transaction")
+
+_FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
+_CALL_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """One message to publish, encoded."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+
+
+class Aborted(Exception):
+    """The transaction was aborted; nothing of it is visible. It may be tried again."""
+
+
+class Uncertain(Exception):
+    """The transaction may have been committed or not: look at the group's offsets."""
+
+
+class Transactions:
+    """One transactional producer, from one thread.
+
+    Args:
+        make: builds the producer; called again where the old one cannot go on.
+        patience: seconds to try again what may pass.
+    """
+
+    def __init__(self, make: Callable[[], Producer], *, patience: float = 60.0) -> None:
+        self._make = make
+        self._patience = patience
+        self._producer: Producer | None = None
+
+    def open(self) -> None:
+        """Register the transactional id; fences whoever had it, and ends what they left open.
+
+        Raises:
+            BrokerError: the brokers do not let us, after the retries.
+        """
+        self._producer = self._make()
+        try:
+            self._again(self._producer.init_transactions)
+        except KafkaException as error:
+            raise BrokerError(f"no transactions: {error.args[0].str()}") from error
+
+    def close(self) -> None:
+        self._producer = None
+
+    def commit(
+        self,
+        outgoing: Sequence[Outgoing],
+        offsets: Mapping[tuple[str, int], int],
+        group_metadata: object,
+    ) -> None:
+        """Publish all of `outgoing` and commit `offsets`, or nothing of either.
+
+        Raises:
+            Aborted: nothing was committed; try again.
+            Uncertain: it is not known; the producer is a new one.
+            BrokerError: fenced by another worker of the same name, or no way to go on.
+        """
+        producer = self._producer
+        assert producer is not None
+        try:
+            producer.begin_transaction()
+            for message in outgoing:
+                self._produce(producer, message)
+            # Group metadata with the offsets is what fences a zombie (KIP-447).
+            self._again(
+                producer.send_offsets_to_transaction,
+                [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()],
+                group_metadata,
+            )
+            self._again(producer.commit_transaction)
+        except KafkaException as failure:
+            self._recover(producer, failure.args[0])
+
+    def _produce(self, producer: Producer, message: Outgoing) -> None:
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                producer.produce(
+                    message.topic, message.value, message.key, headers=message.headers or None
+                )
+            except BufferError:
+                if time.monotonic() > until:
+                    raise BrokerError(
+                        f"the brokers have taken nothing for {self._patience:.0f} s"
+                    ) from None
+                producer.poll(0.1)
+            else:
+                return
+
+    def _recover(self, producer: Producer, error: KafkaError) -> None:
+        """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
+        if error.code() in _FENCED:
+            raise BrokerError(
+                "fenced: another worker runs under the same instance name; give each its own"
+            )
+        log.warning("transaction failed: %s", error.str())
+        if error.txn_requires_abort():
+            try:
+                self._again(producer.abort_transaction)
+            except KafkaException as failure:
+                if failure.args[0].code() in _FENCED:
+                    self._recover(producer, failure.args[0])
+                self.open()
+            raise Aborted(error.str())
+        # Neither retried nor aborted: this producer is at its end, and its last commit may or may
+        # not have reached the coordinator.
+        self.open()
+        raise Uncertain(error.str())
+
+    def _again(self, call: Callable[..., object], *args: object) -> None:
+        """Make a call, and again for `patience` seconds while its error says that may help."""
+        until = time.monotonic() + self._patience
+        while True:
+            try:
+                call(*args, _CALL_SECONDS)
+            except KafkaException as error:
+                if not error.args[0].retriable() or time.monotonic() > until:
+                    raise
+                log.info("waiting for the brokers: %s", error.args[0].str())
+                time.sleep(0.1)
+            else:
+                return
