@@ -52,11 +52,14 @@ class ExpertStage:
         follows = self._expert.follows != topics.IMAGES
         value = record.value
         findings: Findings | None = None
+        lines: list[str] = []
         reason: str | None = None
         try:
             pixels = await self._pixels(value["object_key"])
             started = time.monotonic()
-            findings = await self._expert.find(Sighting(value, pixels, value if follows else None))
+            found = await self._expert.find(Sighting(value, pixels, value if follows else None))
+            lines = list(self._expert.describe(found))
+            findings = found
         except DependencyError:
             raise
         except Missing:
@@ -66,7 +69,7 @@ class ExpertStage:
         except Exception as error:  # an expert's failure is an answer too
             log.exception("%s failed on %s", self.name, value["image_id"])
             reason = repr(error)
-        prior = self._prior(record, findings, reason)
+        prior = self._prior(record, findings, lines, reason)
         prior["seconds"] = time.monotonic() - started
         return [Emit(topics.priors(self.name), value["image_id"], prior, f"Prior:{self.name}")]
 
@@ -81,7 +84,7 @@ class ExpertStage:
         return decode(data, min_side=self._expert.pixels)
 
     def _prior(
-        self, record: Record, findings: Findings | None, reason: str | None
+        self, record: Record, findings: Findings | None, lines: list[str], reason: str | None
     ) -> dict[str, Any]:
         expert = self._expert
         partition, offset = _position(record)
@@ -94,12 +97,17 @@ class ExpertStage:
             "model": expert.model,
             "model_version": expert.model_version,
             "status": "failed" if findings is None else "ok",
-            "reason": reason[:_REASON] if reason is not None else None,
+            "reason": _plain(reason[:_REASON]) if reason is not None else None,
             "title": expert.title,
-            "lines": [] if findings is None else list(expert.describe(findings)),
+            "lines": lines,
             "findings": findings,
             "made_at": datetime.now(UTC),
         }
+
+
+def _plain(text: str) -> str:
+    """Without lone surrogates, which Avro has no bytes for."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _position(record: Record) -> tuple[int, int]:

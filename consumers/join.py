@@ -3,9 +3,10 @@
 Pure: no Kafka, no clock of its own. Every expert answers in the order of the images, so
 
 - a prior for a later image means that its expert has passed this one by: nothing to wait for;
-- an expert with nothing here yet is waited for, until it has been silent for the deadline. Then it
-  counts as dead, and no image waits for it until it speaks again: a dead expert costs one deadline,
-  not one an image;
+- an expert with nothing here yet is waited for, until it has been silent for the deadline, counted
+  from its last word and from the coming of the image (it had nothing to say before). Then it counts
+  as dead, and no image waits for it until it speaks again: a dead expert costs one deadline, not
+  one an image;
 - a prior for an image that has left is late, and dropped.
 
 At most `window` images and `window` priors of each expert are held.
@@ -42,6 +43,7 @@ class _Item(Generic[T]):
     offset: int  # of the message itself
     image_offset: int | None  # None: unreadable
     payload: T
+    came: float
 
 
 @dataclass(slots=True)
@@ -66,15 +68,12 @@ class PartitionJoin(Generic[T]):
         self._experts: dict[str, _Expert[T]] = {name: _Expert() for name in experts}
         self._window = window
         self._deadline = deadline
-        self._head_since = float("-inf")
         self._left = -1  # offset of the last image that left
         self.late = 0
 
     def image(self, offset: int, payload: T, now: float, *, readable: bool = True) -> None:
         """The next image of the partition."""
-        if not self._images:
-            self._head_since = now
-        self._images.append(_Item(offset, offset if readable else None, payload))
+        self._images.append(_Item(offset, offset if readable else None, payload, now))
 
     def prior(
         self, expert: str, offset: int, image_offset: int | None, payload: T, now: float
@@ -83,7 +82,7 @@ class PartitionJoin(Generic[T]):
         stream = self._experts[expert]
         stream.heard = now
         stream.dead = False
-        stream.priors.append(_Item(offset, image_offset, payload))
+        stream.priors.append(_Item(offset, image_offset, payload, now))
 
     def full(self, stream: str) -> bool:
         """Whether `stream` (an expert's name, or `IMAGES`) holds as much as it may."""
@@ -122,7 +121,7 @@ class PartitionJoin(Generic[T]):
             if expert.priors:
                 if expert.priors[0].image_offset != head.offset:
                     joined.missing[name] = "passed by: its priors go on after this image"
-            elif not self._gone(expert, now):
+            elif not self._gone(expert, head, now):
                 return None
             else:
                 joined.missing[name] = f"silent for {self._deadline:g} s"
@@ -151,10 +150,10 @@ class PartitionJoin(Generic[T]):
         oldest = self._images[0].offset if self._images else self._left + 1
         return prior.image_offset < oldest
 
-    def _gone(self, expert: _Expert[T], now: float) -> bool:
+    def _gone(self, expert: _Expert[T], head: _Item[T], now: float) -> bool:
         """Whether an expert with nothing here is dead, so that the head need not wait."""
         if not expert.dead:
-            expert.dead = now - max(expert.heard, self._head_since) >= self._deadline
+            expert.dead = now - max(expert.heard, head.came) >= self._deadline
         return expert.dead
 
     def _queue(self, stream: str) -> deque[_Item[T]]:

@@ -98,15 +98,18 @@ class JoinSource:
             join.prior(stream, at, image, part, now)
 
     def take(self, full: set[TopicPartition], now: float) -> Arrival | None:
-        for number, join in self._joins.items():
+        for number in list(self._joins):
             lane = (self._images, number)
             if lane in full:
                 continue
+            join = self._joins[number]
             joined = join.next(now)
             if join.late:
                 metrics.LATE_PRIORS.labels("fusion").inc(join.late)
                 join.late = 0
             if joined is not None:
+                # To the end: each partition in its turn, or a backlog of one would hold up all.
+                self._joins[number] = self._joins.pop(number)
                 return self._arrival(lane, joined)
         return None
 

@@ -32,6 +32,7 @@ class Batch:
     """A finished prefix of one or more lanes, to be committed together."""
 
     slots: list[Slot] = field(default_factory=list)
+    lanes: dict[TopicPartition, deque[Slot]] = field(default_factory=dict)
 
     def outgoing(self) -> list[Outgoing]:
         return [message for slot in self.slots for message in slot.outgoing or ()]
@@ -72,15 +73,20 @@ class Lanes:
         for lane, slots in self._lanes.items():
             if only is not None and lane not in only:
                 continue
+            batch.lanes[lane] = slots
             while slots and slots[0].outgoing is not None:
                 batch.slots.append(slots.popleft())
         return batch
 
     def put_back(self, batch: Batch) -> None:
-        """Undo `take_finished`, for the lanes that are still here."""
+        """Undo `take_finished`, for the lanes that are still here.
+
+        One that was dropped and came back meanwhile is another: its records are read again.
+        """
         for slot in reversed(batch.slots):
-            lane = self._lanes.get(slot.arrival.lane)
-            if lane is not None:
+            place = slot.arrival.lane
+            lane = self._lanes.get(place)
+            if lane is not None and lane is batch.lanes[place]:
                 lane.appendleft(slot)
 
     def drop(self, lanes: set[TopicPartition]) -> list[Slot]:

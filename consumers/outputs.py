@@ -49,7 +49,7 @@ class Outputs:
             "image_id": record.value.get("image_id"),
             "stage": self._stage,
             "reason": rejected.reason,
-            "detail": rejected.detail[:_DETAIL],
+            "detail": _utf8(rejected.detail[:_DETAIL]).decode(),
             "duplicate_of": rejected.duplicate_of,
             "rejected_at": datetime.now(UTC),
         }
@@ -67,7 +67,7 @@ class Outputs:
             "stage": self._stage,
             "exception": repr(error)[:_DETAIL],
         }
-        headers: Headers = [(f"dead-letter-{name}", text.encode()) for name, text in about.items()]
+        headers: Headers = [(f"dead-letter-{name}", _utf8(text)) for name, text in about.items()]
         return [
             Outgoing(
                 self._prefix + DEAD_LETTERS,
@@ -91,6 +91,11 @@ class Outputs:
 def carried(arrival: Arrival) -> Headers:
     """The headers of a record that its outputs carry on."""
     return [(name, value) for name, value in _headers(arrival) if name in CARRIED]
+
+
+def _utf8(text: str) -> bytes:
+    """Text from the web may hold a lone surrogate; what reports a failure must not fail itself."""
+    return text.encode("utf-8", "replace")
 
 
 def _headers(arrival: Arrival) -> Headers:

@@ -206,7 +206,7 @@ class Worker:
             self._due.clear()
             try:
                 await self._checkpoint()
-            except BrokerError as error:
+            except Exception as error:
                 self._fail(error)
                 return
             if self._stopping.is_set():

@@ -36,7 +36,7 @@ class Registry(Protocol):
         """Id of `schema` under `subject`, registered if it is new."""
 
     def schema(self, schema_id: int) -> Schema:
-        """The schema with that id. Raises LookupError where there is none."""
+        """The schema with that id. Raises LookupError where there is none of Avro's."""
 
 
 def rabin(schema: Schema) -> bytes:
@@ -134,9 +134,15 @@ class Codec:
                     f"{name}: framed for a Schema Registry (id {schema_id}), and none is configured"
                 )
             try:
-                schema = _parse(self._registry.schema(schema_id))
+                found = self._registry.schema(schema_id)
             except LookupError as error:
                 raise SchemaError(f"{name}: the Schema Registry has no id {schema_id}") from error
+            try:
+                schema = _parse(found)
+            except Exception as error:  # the registry is shared: it may be anybody's, of any kind
+                raise SchemaError(
+                    f"{name}: no Avro schema has id {schema_id}: {error!r}"
+                ) from error
             reader = self._readers.get(name)
             if reader is not None and rabin(schema) == self._prefixes[name][2:]:
                 schema = reader  # the same schema: read it without resolution

@@ -23,10 +23,12 @@ class ConfluentRegistry:
 
     def schema(self, schema_id: int) -> Schema:
         try:
-            text = self._client.get_schema(schema_id).schema_str
+            found = self._client.get_schema(schema_id)
         except SchemaRegistryError as error:
             if error.http_status_code == 404:
                 raise LookupError(schema_id) from error
             raise
-        schema: Schema = json.loads(text or "null")
+        if found.schema_type != "AVRO":  # JSON Schema's and Protobuf's share the ids
+            raise LookupError(schema_id)
+        schema: Schema = json.loads(found.schema_str or "null")
         return schema

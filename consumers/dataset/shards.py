@@ -45,7 +45,7 @@ class _Shard:
     etag: str | None = None
     stored: pa.Table | None = None
     fresh: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    waiting: dict[int, list[asyncio.Future[None]]] = field(default_factory=dict)
     loaded: bool = False
 
 
@@ -69,13 +69,18 @@ class Shards:
         self._shards: OrderedDict[str, _Shard] = OrderedDict()
 
     async def write(self, partition: int, offset: int, row: Mapping[str, Any]) -> None:
-        """Returns once the row is in the bucket. Raises `StoreError`."""
+        """Returns once the row is in the bucket.
+
+        Raises:
+            StoreError: the object store is down.
+            pyarrow.ArrowException, Exception: the row does not fit the columns.
+        """
         key = shard_key(self._prefix, self._log, partition, offset, self._size)
         shard = self._shards.setdefault(key, _Shard(partition))
         self._shards.move_to_end(key)
         shard.fresh[offset] = row
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        shard.waiting.append(stored)
+        shard.waiting.setdefault(offset, []).append(stored)
         await stored
 
     async def flush(self) -> None:
@@ -89,27 +94,26 @@ class Shards:
     def forget(self, partition: int) -> None:
         """Another worker writes this partition's shards now."""
         for key in [key for key, shard in self._shards.items() if shard.partition == partition]:
-            for waiting in self._shards.pop(key).waiting:
-                waiting.cancel()
+            for waiting in self._shards.pop(key).waiting.values():
+                for future in waiting:
+                    future.cancel()
 
     async def _flush(self, key: str, shard: _Shard) -> None:
         fresh, shard.fresh = shard.fresh, {}
-        waiting, shard.waiting = shard.waiting, []
+        waiting, shard.waiting = shard.waiting, {}
+        failed: Mapping[int, BaseException] = {}
         try:
-            await self._write(key, shard, fresh)
+            rows, failed = await asyncio.to_thread(_fitting, fresh, self._schema)
+            if rows.num_rows:
+                await self._write(key, shard, rows)
         except BaseException as error:
-            for future in waiting:
-                if not future.done():
-                    future.set_exception(error)
+            failed = dict.fromkeys(fresh, error)
             if not isinstance(error, Exception):
                 raise
-            return
-        for future in waiting:
-            if not future.done():
-                future.set_result(None)
+        finally:
+            _settle(waiting, failed)
 
-    async def _write(self, key: str, shard: _Shard, fresh: dict[int, Mapping[str, Any]]) -> None:
-        rows = await asyncio.to_thread(table, list(fresh.values()), self._schema)
+    async def _write(self, key: str, shard: _Shard, rows: pa.Table) -> None:
         for _ in range(_TRIES):
             if not shard.loaded:
                 shard.stored, shard.etag = await self._read(key)
@@ -142,7 +146,40 @@ class Shards:
     def _merge(self, stored: pa.Table | None, rows: pa.Table) -> tuple[pa.Table, bytes]:
         if stored is not None:
             kept = pc.invert(pc.is_in(stored["offset"], value_set=rows["offset"].combine_chunks()))
-            rows = pa.concat_tables([stored.filter(kept), rows]).sort_by("offset").combine_chunks()
+            rows = pa.concat_tables([stored.filter(kept), rows])
+        rows = rows.sort_by("offset").combine_chunks()
         out = io.BytesIO()
         pq.write_table(rows, out, compression="zstd")
         return rows, out.getvalue()
+
+
+def _fitting(
+    rows: Mapping[int, Mapping[str, Any]], schema: pa.Schema
+) -> tuple[pa.Table, dict[int, BaseException]]:
+    """The rows as a table, and what is wrong with those that do not fit its columns."""
+    try:
+        return table(rows.values(), schema), {}
+    except Exception:  # Arrow does not say which row it was
+        failed: dict[int, BaseException] = {}
+        for offset, row in rows.items():
+            try:
+                table([row], schema)
+            except Exception as error:
+                failed[offset] = error
+        good = [row for offset, row in rows.items() if offset not in failed]
+        return table(good, schema), failed
+
+
+def _settle(
+    waiting: Mapping[int, list[asyncio.Future[None]]], failed: Mapping[int, BaseException]
+) -> None:
+    """Tell the writers of each row how it went."""
+    for offset, futures in waiting.items():
+        error = failed.get(offset)
+        for future in futures:
+            if future.done():
+                continue
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)

@@ -1,0 +1,5 @@
+"""``python -m densefusion``."""
+
+from densefusion.cli import main
+
+main()

@@ -1,0 +1,73 @@
+"""Kafka clients: one place that says how every producer and consumer is set up."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from confluent_kafka import Consumer, KafkaError, Producer
+
+from densefusion.settings import Kafka
+
+log = logging.getLogger("densefusion.kafka")
+
+# murmur2_random is the Java client's partitioner: Java and Python producers agree on a key's place.
+_PARTITIONER = "murmur2_random"
+
+
+def common(settings: Kafka) -> dict[str, Any]:
+    """What every client needs to reach the brokers."""
+    return {
+        "bootstrap.servers": settings.bootstrap,
+        "client.id": "densefusion",
+        "error_cb": _log_error,
+        # librdkafka would print a line for each failed connection; error_cb has them.
+        "log_level": 2,
+        **settings.options,
+    }
+
+
+def producer(settings: Kafka, transactional_id: str | None = None) -> Producer:
+    """An idempotent producer; a transactional one where an id is given."""
+    config = {
+        **common(settings),
+        "partitioner": _PARTITIONER,
+        "enable.idempotence": True,
+        "compression.type": "lz4",
+        "linger.ms": 5,
+        "queue.buffering.max.messages": 200_000,
+    }
+    if transactional_id is not None:
+        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000}
+    return Producer(config)
+
+
+def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Consumer:
+    """A consumer of committed records, from the earliest where its group has no offset yet.
+
+    `range` gives the same partition numbers of every subscribed topic to one consumer, which the
+    join needs. Offsets are committed by transactions alone.
+    """
+    config = {
+        **common(settings),
+        "group.id": settings.prefix + group,
+        "auto.offset.reset": "earliest",
+        "enable.auto.commit": False,
+        "enable.auto.offset.store": False,
+        "isolation.level": "read_committed",
+        "partition.assignment.strategy": "range",
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+        # The worker pauses and polls on while it works, so a longer silence is a stuck loop.
+        "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
+        "fetch.wait.max.ms": 100,
+        "queued.max.messages.kbytes": 16 << 10,
+        "fetch.message.max.bytes": 1 << 20,
+    }
+    if instance is not None:
+        config["group.instance.id"] = instance
+    return Consumer(config)
+
+
+def _log_error(error: KafkaError) -> None:
+    log.log(logging.ERROR if error.fatal() else logging.WARNING, "kafka: %s", error.str())

@@ -1,0 +1,47 @@
+"""The project's exceptions.
+
+DenseFusionError
+├── SettingsError      a setting is wrong or missing
+├── SourceError        a list, folder or column of the user's cannot be read
+├── TopicError         a topic is missing, or has the wrong partitions
+└── DependencyError    something we need does not answer, after bounded retries
+    ├── BrokerError    Kafka
+    ├── StoreError     the object store
+    └── CaptionServerError
+
+Bad data is none of these: it becomes a reject (`consumers.stage.Rejected`) or a dead letter.
+The rooms that import nothing of ours have a root of their own: `schemas.SchemaError`,
+`engines.EngineError`.
+"""
+
+
+class DenseFusionError(Exception):
+    """Root. The command line prints its message, without a traceback, and exits with 2."""
+
+
+class SettingsError(DenseFusionError):
+    pass
+
+
+class SourceError(DenseFusionError):
+    pass
+
+
+class TopicError(DenseFusionError):
+    pass
+
+
+class DependencyError(DenseFusionError):
+    pass
+
+
+class BrokerError(DependencyError):
+    pass
+
+
+class StoreError(DependencyError):
+    pass
+
+
+class CaptionServerError(DependencyError):
+    pass

@@ -1,0 +1,203 @@
+"""Every setting, in one place: environment variables ``DENSEFUSION_*``, or a ``.env`` file.
+
+Nested names use two underscores: ``DENSEFUSION_FETCH__MIN_SHORT_EDGE=448``.
+``densefusion settings`` prints them all with their values (secrets hidden) and their meaning.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+class Kafka(BaseModel):
+    """The brokers, and how workers use them."""
+
+    bootstrap: str | None = Field(
+        None, description="Brokers, host:port, comma separated. Without it: the embedded stack."
+    )
+    partitions: int = Field(4, ge=1, le=10_000, description="Partitions of every topic made here.")
+    replication: int = Field(1, ge=1, description="Replicas of every topic made here.")
+    prefix: str = Field("", description="Put before every topic and group name.")
+    session_timeout_ms: int = Field(
+        6000, ge=1000, description="A worker silent for so long loses its partitions."
+    )
+    options: dict[str, str] = Field(
+        default_factory=dict, description="Further librdkafka options, as JSON (SASL, TLS, ...)."
+    )
+    schema_registry: str | None = Field(
+        None, description="URL of a Schema Registry; with it records carry Confluent's framing."
+    )
+
+
+class Store(BaseModel):
+    """The object store (S3)."""
+
+    endpoint: str | None = Field(
+        None, description="host:port of the S3 server. Without it: the embedded stack's."
+    )
+    secure: bool = Field(False, description="Use TLS.")
+    bucket: str = Field("densefusion", description="Bucket for images and dataset.")
+    region: str = Field("us-east-1", description="Region to sign for.")
+    access_key: SecretStr = Field(SecretStr(""), description="Else AWS_ACCESS_KEY_ID.")
+    secret_key: SecretStr = Field(SecretStr(""), description="Else AWS_SECRET_ACCESS_KEY.")
+    timeout: float = Field(30, gt=0, description="Seconds for one request.")
+    retry_for: float = Field(60, gt=0, description="Seconds to retry before the worker stops.")
+    connections: int = Field(16, ge=1, le=256, description="Requests at the same time, a worker.")
+
+
+class Worker(BaseModel):
+    """The loop that every stage runs in."""
+
+    in_flight: int = Field(64, ge=1, description="Records in work at the same time.")
+    window: int = Field(
+        2000, ge=1, description="Unfinished and finished but uncommitted records, a partition."
+    )
+    commit_interval: float = Field(0.5, gt=0, description="Seconds between transactions.")
+    commit_bytes: int = Field(8 << 20, ge=1 << 10, description="Or so many bytes of output.")
+    shutdown_grace: float = Field(7, gt=0, description="Seconds for work in hand after SIGTERM.")
+    instance: str | None = Field(
+        None,
+        description="Names this worker slot: stable across restarts, unique in its group. "
+        "Without it: the host's name and the lowest number that is free there.",
+    )
+    metrics_port: int | None = Field(None, description="Serve Prometheus metrics here.")
+
+
+class Fetch(BaseModel):
+    """HTTP fetching."""
+
+    concurrency: int = Field(64, ge=1, description="Requests at the same time, a worker.")
+    per_host: int = Field(8, ge=1, description="Of them, to one host.")
+    connect_timeout: float = Field(5, gt=0, description="Seconds.")
+    read_timeout: float = Field(10, gt=0, description="Seconds without a byte.")
+    total_timeout: float = Field(30, gt=0, description="Seconds for one try, redirects included.")
+    max_bytes: int = Field(32 << 20, ge=1024, description="A longer body is a reject.")
+    max_pixels: int = Field(100_000_000, ge=1, description="A larger picture is a reject.")
+    max_redirects: int = Field(5, ge=0, description="Followed at the most.")
+    attempts: int = Field(3, ge=1, le=10, description="Tries where it may pass.")
+    backoff: float = Field(0.5, gt=0, description="Seconds before the second try, then doubling.")
+    min_short_edge: int = Field(448, ge=1, description="Pixels; a smaller picture is a reject.")
+    allow_hosts: Annotated[list[str], NoDecode] = Field(
+        default_factory=list,
+        description="Hosts (or host:port) that may be at a private address, comma separated.",
+    )
+    user_agent: str = Field("densefusion/0.1", description="Sent with every request.")
+
+    @field_validator("allow_hosts", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [h.strip() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
+        )
+
+
+class Experts(BaseModel):
+    """Which experts there are, and how they run."""
+
+    roster: Annotated[list[str], NoDecode] = Field(
+        default=["detection", "tagging", "ocr", "knowledge"],
+        description="Experts that fusion waits for, comma separated.",
+    )
+    provider: Literal["cpu", "cuda", "tensorrt"] = Field("cpu", description="Execution provider.")
+    allow_fallback: bool = Field(
+        False, description="Run on the CPU where the provider cannot be had; else that is an error."
+    )
+    threads: int = Field(0, ge=0, description="Inferences at the same time; 0: one a core.")
+    max_batch: int = Field(8, ge=1, le=256, description="Images in one batch.")
+    ocr_max_side: int = Field(960, ge=64, description="OCR reads at this longest side, in pixels.")
+
+    @field_validator("roster", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return (
+            [h.strip() for h in value.split(",") if h.strip()] if isinstance(value, str) else value
+        )
+
+
+class Join(BaseModel):
+    """Fusion's join."""
+
+    window: int = Field(1000, ge=1, description="Images waiting, a partition.")
+    deadline: float = Field(
+        300, gt=0, description="Seconds of silence after which an expert counts as dead."
+    )
+
+
+class Caption(BaseModel):
+    """The caption engine."""
+
+    engine: Literal["compose", "openai"] | None = Field(
+        None, description="Default: openai where a base URL is set, else compose."
+    )
+    base_url: str | None = Field(
+        None, description="OpenAI-compatible server, such as http://host:8000/v1."
+    )
+    model: str | None = Field(None, description="Model to ask for.")
+    api_key: SecretStr = Field(SecretStr(""), description="Else OPENAI_API_KEY.")
+    max_tokens: int = Field(512, ge=1, description="Of one caption.")
+    temperature: float = Field(0.2, ge=0, le=2, description="Of the model's sampling.")
+    concurrency: int = Field(32, ge=1, description="Requests at the same time.")
+    timeout: float = Field(120, gt=0, description="Seconds for one request.")
+    attempts: int = Field(5, ge=1, le=20, description="Tries before the worker stops.")
+    image_side: int = Field(1024, ge=64, description="Longest side of the picture sent along.")
+    price_in: float | None = Field(None, ge=0, description="US dollars for a million tokens in.")
+    price_out: float | None = Field(None, ge=0, description="US dollars for a million tokens out.")
+
+
+class Dataset(BaseModel):
+    """The dataset in the bucket."""
+
+    shard_offsets: int = Field(1000, ge=1, description="Offsets of the topic images in one shard.")
+    flush_interval: float = Field(2, gt=0, description="Seconds between rewrites of an open shard.")
+
+
+class Settings(BaseSettings):
+    """All of them."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DENSEFUSION_", env_nested_delimiter="__", env_file=".env", extra="ignore"
+    )
+
+    kafka: Kafka = Kafka()
+    store: Store = Store()
+    worker: Worker = Worker()
+    fetch: Fetch = Fetch()
+    experts: Experts = Experts()
+    join: Join = Join()
+    caption: Caption = Caption()
+    dataset: Dataset = Dataset()
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged at the least."
+    )
+    data_dir: Path = Field(
+        Path("densefusion-data"), description="Where the embedded stack keeps its data and logs."
+    )
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """The environment variables that make another process load these settings, secrets included."""
+    variables: dict[str, str] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            for field in type(value).model_fields:
+                _export(variables, f"{name}__{field}", getattr(value, field))
+        else:
+            _export(variables, name, value)
+    return variables
+
+
+def _export(variables: dict[str, str], name: str, value: object) -> None:
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value() or None
+    if value is None:
+        return
+    text = ",".join(value) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        text = json.dumps(value)
+    variables[f"DENSEFUSION_{name.upper()}"] = text

@@ -1,0 +1,119 @@
+"""The topics: their names, making them, and proving that what is joined can be joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+
+from densefusion.errors import BrokerError, TopicError
+from densefusion.settings import Kafka
+
+URLS = "urls"
+FETCHED = "fetched"
+IMAGES = "images"
+CAPTIONS = "captions"
+REJECTS = "rejects"
+DEAD_LETTERS = "dead-letters"
+_TIMEOUT = 15.0
+
+
+def priors(expert: str) -> str:
+    """Topic of one expert's answers."""
+    return f"priors.{expert}"
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One topic as the brokers have it. `log` is the topic's id (KIP-516): an offset means
+    something only together with it, since a topic made anew starts at zero again."""
+
+    name: str
+    partitions: int
+    log: str
+
+
+def all_topics(roster: Iterable[str]) -> list[str]:
+    """Every topic that a roster of experts needs, without the prefix."""
+    return [
+        URLS, FETCHED, IMAGES, *(priors(e) for e in roster), CAPTIONS, REJECTS, DEAD_LETTERS,
+    ]  # fmt: skip
+
+
+class Topics:
+    """Makes, describes and verifies topics on the brokers of `settings`."""
+
+    def __init__(self, settings: Kafka, client_config: dict[str, Any]) -> None:
+        self._settings = settings
+        self._admin = AdminClient(client_config)
+
+    def create(self, names: Iterable[str]) -> list[str]:
+        """Make those of `names` that are not there yet; names of the ones made.
+
+        Raises:
+            TopicError: the brokers refuse to make one.
+        """
+        fresh = [
+            NewTopic(
+                self._settings.prefix + name,
+                num_partitions=self._settings.partitions,
+                replication_factor=self._settings.replication,
+            )
+            for name in names
+        ]
+        made = []
+        for name, done in self._admin.create_topics(fresh, request_timeout=_TIMEOUT).items():
+            try:
+                done.result(_TIMEOUT)
+                made.append(name)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                    continue
+                raise TopicError(f"topic {name} cannot be made: {error.args[0].str()}") from error
+            except TimeoutError as error:
+                raise BrokerError(f"no answer about topic {name} in {_TIMEOUT:.0f} s") from error
+        return made
+
+    def describe(self, names: Iterable[str]) -> dict[str, Topic]:
+        """What the brokers say of `names` (without the prefix); the missing ones are left out."""
+        full = {self._settings.prefix + name: name for name in names}
+        found: dict[str, Topic] = {}
+        answers = self._admin.describe_topics(TopicCollection(list(full)), request_timeout=_TIMEOUT)
+        for topic, answer in answers.items():
+            try:
+                got = answer.result(_TIMEOUT)
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                    continue
+                raise BrokerError(f"topic {topic}: {error.args[0].str()}") from error
+            except TimeoutError as error:
+                raise BrokerError(f"no answer about topic {topic} in {_TIMEOUT:.0f} s") from error
+            found[full[topic]] = Topic(topic, len(got.partitions), str(got.topic_id))
+        return found
+
+    def verify(self, names: Iterable[str]) -> dict[str, Topic]:
+        """The topics, once it is certain that all are there and have equal partition counts.
+
+        A key has to have the same partition number on every topic: the join depends on it.
+
+        Raises:
+            TopicError: one is missing, or counts differ; the message says which, and what to do.
+        """
+        names = list(names)
+        found = self.describe(names)
+        missing = [self._settings.prefix + name for name in names if name not in found]
+        if missing:
+            raise TopicError(
+                f"missing topics: {', '.join(missing)}; `densefusion topics create` makes them"
+            )
+        counts = {topic.partitions for topic in found.values()}
+        if len(counts) > 1:
+            listed = ", ".join(f"{topic.name} {topic.partitions}" for topic in found.values())
+            raise TopicError(
+                "what is joined needs equal partition counts, but there are: "
+                f"{listed}; make the topics anew, or add partitions to the smaller ones"
+            )
+        return found

@@ -1,0 +1,114 @@
+"""The join under every interleaving of images, priors, silence, and crashes."""
+
+from __future__ import annotations
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from consumers.join import IMAGES
+from tests.consumers.join_world import JoinWorld
+
+EXPERTS = ["detection", "ocr", "tagging"]
+DEADLINE = 10.0
+few = st.integers(0, 5)
+
+
+class JoinMachine(RuleBasedStateMachine):
+    """Experts answer in order, skip, repeat themselves, stop; the consumer crashes at any point."""
+
+    @initialize(experts=st.integers(0, 3), window=st.integers(1, 6))
+    def begin(self, experts: int, window: int) -> None:
+        self.world = JoinWorld(EXPERTS[:experts], window, DEADLINE)
+        self.answered = dict.fromkeys(self.world.experts, 0)  # images gone through
+
+    def expert(self, choice: int) -> str | None:
+        experts = self.world.experts
+        return experts[choice % len(experts)] if experts else None
+
+    @rule(count=st.integers(1, 4), gap=few, readable=st.integers(0, 5))
+    def images_are_published(self, count: int, gap: int, readable: int) -> None:
+        for _ in range(count):
+            self.world.append(IMAGES, 0 if readable else None, gap)
+
+    @rule(choice=few, count=st.integers(1, 4), gap=few, times=st.sampled_from([1, 1, 1, 0, 2]))
+    def expert_answers(self, choice: int, count: int, gap: int, times: int) -> None:
+        """`times` 0: it skips these images; 2: it says everything twice."""
+        if (expert := self.expert(choice)) is None:
+            return
+        at = self.answered[expert]
+        images = self.world.topics[IMAGES][at : at + count]
+        self.answered[expert] += len(images)
+        for image in images:
+            for _ in range(times):
+                self.world.append(expert, image.offset, gap)
+
+    @rule(choice=few, gap=few)
+    def expert_publishes_garbage(self, choice: int, gap: int) -> None:
+        """In the place of an answer, or besides."""
+        if (expert := self.expert(choice)) is not None:
+            self.world.append(expert, None, gap)
+
+    @rule(count=st.integers(1, 6))
+    def images_are_read(self, count: int) -> None:
+        self.world.deliver(IMAGES, count)
+
+    @rule(choice=few, count=st.integers(1, 6))
+    def priors_are_read(self, choice: int, count: int) -> None:
+        if (expert := self.expert(choice)) is not None:
+            self.world.deliver(expert, count)
+
+    @rule(count=st.integers(1, 6))
+    def consumer_polls(self, count: int) -> None:
+        for stream in self.world.topics:
+            self.world.deliver(stream, count)
+        self.world.drain()
+
+    @rule(seconds=st.sampled_from([0.1, 0.6 * DEADLINE, DEADLINE]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @rule()
+    def what_may_leaves(self) -> None:
+        self.world.drain()
+
+    @rule(count=few)
+    def prefix_is_committed(self, count: int) -> None:
+        self.world.commit(count)
+
+    @rule()
+    def consumer_crashes(self) -> None:
+        self.world.restart()
+
+    def teardown(self) -> None:
+        """With time, and every expert silent from here on, everything ends, once, in order."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        waits = 0
+        for _ in range(10_000):
+            read = sum(world.deliver(stream, 1000) for stream in world.topics)
+            left = world.drain()
+            if read or left:
+                continue
+            if world.life.join.waiting:
+                world.now += DEADLINE
+                waits += 1
+            elif not any(map(world.unread, world.topics)):
+                break
+        world.commit(len(world.life.out))
+        assert waits <= len(world.experts), "a dead expert cost more than one deadline"
+        self.check_ends()
+
+    def check_ends(self) -> None:
+        world = self.world
+        ends = [each.image or each.unreadable for each in world.finished]
+        assert [each for each in ends if each and each.stream == IMAGES] == world.topics[IMAGES]
+        for expert in world.experts:
+            garbage = [each for each in world.topics[expert] if each.image is None]
+            assert [each for each in ends if each and each.stream == expert] == garbage
+            assert not world.unread(expert)
+
+
+TestJoin = JoinMachine.TestCase
+TestJoin.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
