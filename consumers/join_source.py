@@ -134,8 +134,11 @@ class JoinSource:
         if part.record is None:
             return Arrival(lane, commits, part.message, error=part.error)
         record = part.record
-        record.joined = {
-            name: prior.record for name, prior in joined.priors.items() if prior.record is not None
-        }
         record.missing = joined.missing
+        for name, prior in joined.priors.items():
+            if prior.record is None or prior.record.value["image_id"] != record.value["image_id"]:
+                # A topic was made anew and the other was not: offsets agree, contents do not.
+                record.missing[name] = "its prior at this place is of another image"
+            else:
+                record.joined[name] = prior.record
         return Arrival(lane, commits, part.message, record)

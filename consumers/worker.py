@@ -20,9 +20,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumers.lanes import Batch, Lanes, Slot
 from consumers.outputs import Outputs
-from consumers.source import Source
+from consumers.source import Arrival, Source
 from consumers.stage import Rejected, Stage
-from consumers.transaction import Aborted, Transactions, Uncertain
+from consumers.transaction import Aborted, Outgoing, Transactions, Uncertain
 from densefusion import metrics
 from densefusion.errors import BrokerError, DependencyError
 from densefusion.settings import Worker as WorkerSettings
@@ -164,14 +164,7 @@ class Worker:
         metrics.RECORDS_IN.labels(self._stage.name).inc()
         started = time.monotonic()
         try:
-            if arrival.record is None:
-                assert arrival.error is not None
-                raise arrival.error
-            slot.outgoing = self._outputs.emitted(
-                await self._stage.process(arrival.record), arrival
-            )
-        except Rejected as rejected:
-            slot.outgoing = self._outputs.rejected(rejected, arrival)
+            slot.outgoing = await self._outcome(arrival)
         except DependencyError as error:
             self._fail(error)
         except Exception as error:  # the record is at fault: it must neither stop us nor loop
@@ -179,6 +172,15 @@ class Worker:
             slot.outgoing = self._outputs.dead_letter(error, arrival)
         finally:
             metrics.PROCESS_SECONDS.labels(self._stage.name).observe(time.monotonic() - started)
+
+    async def _outcome(self, arrival: Arrival) -> list[Outgoing]:
+        if arrival.record is None:
+            assert arrival.error is not None
+            raise arrival.error
+        try:
+            return self._outputs.emitted(await self._stage.process(arrival.record), arrival)
+        except Rejected as rejected:
+            return self._outputs.rejected(rejected, arrival)
 
     def _worked(self, slot: Slot, _: asyncio.Task[None]) -> None:
         """A record is finished, or was cancelled, perhaps before it began."""
@@ -222,13 +224,7 @@ class Worker:
             outgoing = batch.outgoing()
             started = time.monotonic()
             try:
-                await self._loop.run_in_executor(
-                    self._commits,
-                    self._transactions.commit,
-                    outgoing,
-                    batch.offsets(),
-                    self._consumer.consumer_group_metadata(),
-                )
+                await self._loop.run_in_executor(self._commits, self._commit, outgoing, batch)
             except Aborted:
                 metrics.ABORTS.labels(self._stage.name).inc()
                 self._lanes.put_back(batch)
@@ -241,6 +237,19 @@ class Worker:
             self._unpublished -= sum(slot.bytes() for slot in batch.slots)
             self._outputs.count(outgoing)
         self._fill()
+
+    def _commit(self, outgoing: list[Outgoing], batch: Batch) -> None:
+        offsets = batch.offsets()
+        if outgoing:
+            self._transactions.commit(outgoing, offsets, self._consumer.consumer_group_metadata())
+            return
+        # Nothing to publish, so nothing to tie the offsets to; the group's generation still keeps
+        # a zombie from committing.
+        places = [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            raise Aborted(error.args[0].str()) from error
 
     def _committed(self, batch: Batch) -> bool:
         """Whether a transaction of unknown outcome went through: it did for all, or for none."""

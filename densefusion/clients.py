@@ -7,6 +7,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
 
+from densefusion.errors import SettingsError
 from densefusion.settings import Kafka
 
 log = logging.getLogger("densefusion.kafka")
@@ -16,14 +17,20 @@ _PARTITIONER = "murmur2_random"
 
 
 def common(settings: Kafka) -> dict[str, Any]:
-    """What every client needs to reach the brokers."""
+    """What every client needs to reach the brokers.
+
+    Raises:
+        SettingsError: no brokers are named.
+    """
+    if settings.bootstrap is None:
+        raise SettingsError("no brokers: set DENSEFUSION_KAFKA__BOOTSTRAP")
     return {
         "bootstrap.servers": settings.bootstrap,
         "client.id": "densefusion",
         "error_cb": _log_error,
         # librdkafka would print a line for each failed connection; error_cb has them.
         "log_level": 2,
-        **settings.options,
+        **{name: value.get_secret_value() for name, value in settings.options.items()},
     }
 
 

@@ -26,7 +26,7 @@ class Kafka(BaseModel):
     session_timeout_ms: int = Field(
         6000, ge=1000, description="A worker silent for so long loses its partitions."
     )
-    options: dict[str, str] = Field(
+    options: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further librdkafka options, as JSON (SASL, TLS, ...)."
     )
     schema_registry: str | None = Field(
@@ -199,5 +199,5 @@ def _export(variables: dict[str, str], name: str, value: object) -> None:
         return
     text = ",".join(value) if isinstance(value, list) else str(value)
     if isinstance(value, dict):
-        text = json.dumps(value)
+        text = json.dumps({key: secret.get_secret_value() for key, secret in value.items()})
     variables[f"DENSEFUSION_{name.upper()}"] = text

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from densefusion.errors import DenseFusionError
+from densefusion.processes import die_with_parent, tail
 
 log = logging.getLogger("densefusion.workers")
 
@@ -112,11 +113,6 @@ class Workers:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=die_with_parent,  # noqa: PLW1509
             )
 
-
-def tail(file: Path, lines: int = 15) -> str:
-    """The last lines of a log."""
-    with contextlib.suppress(OSError):
-        return "\n".join(file.read_text("utf-8", "replace").splitlines()[-lines:])
-    return ""

@@ -31,7 +31,7 @@ class Pipeline:
             WorkersFailed: one cannot be kept running.
             BrokerError: a server of the embedded stack has died.
         """
-        if self.stack is not None and (death := self.stack.alive()) is not None:
+        if self.stack is not None and (death := self.stack.death()) is not None:
             raise BrokerError(death)
         self.workers.check()
 
