@@ -1,4 +1,4 @@
-"""What every child process of ours needs: to end with its parent, and a log whose end can be told."""
+"""What every child process of ours needs: to end with its parent, and a log to quote from."""
 
 from __future__ import annotations
 

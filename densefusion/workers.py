@@ -115,4 +115,3 @@ class Workers:
                 start_new_session=True,
                 preexec_fn=die_with_parent,  # noqa: PLW1509
             )
-

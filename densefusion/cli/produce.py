@@ -60,6 +60,7 @@ def publish_all(settings: Settings, sources: list[Source], run: str | None) -> i
     from densefusion import clients, topics
     from producers.progress import shown
     from producers.publish import publish
+
     codec = make_codec(settings)
     producer = clients.producer(settings.kafka)
     total = 0

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from densefusion import workers
-from densefusion.workers import Workers, WorkersFailed, tail
+from densefusion.processes import tail
+from densefusion.workers import Workers, WorkersFailed
 
 POLITE = "import time\nprint('up', flush=True)\ntime.sleep(60)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + POLITE

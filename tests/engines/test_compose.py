@@ -165,6 +165,8 @@ CASES = [
          ["what looks like a car at the left", "There may also be a bicycle at the lower left."],
          boxes=[("person", 0.9, 0.6, 0.4, 0.7, 0.9), ("car", 0.7, 0, 0.45, 0.1, 0.6),
                 ("bicycle", 0.55, 0.15, 0.7, 0.25, 0.95)]),
+    Case("a doubtful box that nothing else speaks for is left out", [], ["chair"],
+         boxes=[("chair", 0.66, 0.02, 0.5, 0.81, 0.99)], tags={"drum": 0.38}),
     Case("text, largest and in place",
          ["At the upper left, text reads “OPEN / 24 HOURS”.",
           "small text seems to read “tiny print”."],

@@ -91,13 +91,19 @@ def test_each_bad_url_is_a_reject_with_its_own_reason(
     result: dict[str, Any], web: dict[str, str], helpers: Any, out: Path
 ) -> None:
     rejects = {row["url"]: row for row in helpers.rows(out / "dataset" / "rejects.jsonl")}
-    expected = {url.strip(): reason for url, reason in web.items() if reason not in ("", "duplicate")}
+    expected = {
+        url.strip(): reason for url, reason in web.items() if reason not in ("", "duplicate")
+    }
     found = {url: row["reason"] for url, row in rejects.items() if row["reason"] != "duplicate"}
     assert {url[:8192]: reason for url, reason in expected.items()} == found
 
 
 def test_a_duplicate_names_what_it_repeats(
-    result: dict[str, Any], hostile: HostileServer, captions: dict[str, Any], helpers: Any, out: Path
+    result: dict[str, Any],
+    hostile: HostileServer,
+    captions: dict[str, Any],
+    helpers: Any,
+    out: Path,
 ) -> None:
     rows = helpers.rows(out / "dataset" / "rejects.jsonl")
     same = {hostile.url("/photo.jpg"), hostile.url("/photo.jpg?the-same-again")}
@@ -126,7 +132,9 @@ def test_every_expert_answered(photographs: dict[str, dict[str, Any]]) -> None:
         assert all(prior["status"] == "ok" for prior in row["priors"].values())
 
 
-def test_no_row_twice(captions: dict[str, Any], helpers: Any, result: dict[str, Any], out: Path) -> None:
+def test_no_row_twice(
+    captions: dict[str, Any], helpers: Any, result: dict[str, Any], out: Path
+) -> None:
     rows = helpers.rows(out / "dataset" / "captions.jsonl")
     assert len({row["image_id"] for row in rows}) == len(rows) == result["captions"]
 

@@ -1,4 +1,4 @@
-"""An expert of another package: one class, one schema, one entry point, and nothing else changed."""
+"""An expert of another package: one class, one schema, one entry point, nothing else changed."""
 
 from __future__ import annotations
 

@@ -28,6 +28,7 @@ from engines.captions.compose.vocabulary import (
 SURE = 0.8
 LIKELY = 0.65
 POSSIBLE = 0.5
+UNBACKED = 0.7
 AGREES = 0.3  # of the classifier, beside a detection
 DISSENTS = 0.1
 _BIG = 0.4  # share of the picture
@@ -98,6 +99,9 @@ def _thing(label: str, boxes: list[Box], evidence: Evidence, mentions: Mentions)
     confirmed = backing >= AGREES or mentions.names(label)
     if best < POSSIBLE and not (mentions.names(label) and backing >= AGREES):
         return None
+    spared = label in _BACKGROUND or label in FAMILY or label == "person"
+    if best < UNBACKED and not confirmed and not spared:
+        return None  # a doubtful box that nothing else speaks for is wrong too often to name
     floor = POSSIBLE if confirmed else 0.6
     counted = [box for box in boxes if box.score >= floor] or boxes[:1]
     thing = Thing(label, _certainty(label, best, confirmed), counted)
