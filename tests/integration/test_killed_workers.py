@@ -52,6 +52,16 @@ def worker(run: subprocess.Popen[str], stage: str) -> int | None:
     return None
 
 
+def await_assignments(logs: Path) -> None:
+    """Until every worker has its partitions, so that all are in mid-run."""
+    until = time.monotonic() + 90
+    for stage in STAGES:
+        file = logs / f"{stage}-0.log"
+        while not (file.exists() and "assigned" in file.read_text("utf-8")):
+            assert time.monotonic() < until, f"{stage} has no partitions"
+            time.sleep(0.1)
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc (Linux)")
 def test_the_dataset_is_the_same(photographs: Path, cli: Any, helpers: Any, tmp_path: Path) -> None:
     def start(name: str) -> subprocess.Popen[str]:
@@ -64,15 +74,14 @@ def test_the_dataset_is_the_same(photographs: Path, cli: Any, helpers: Any, tmp_
     calm = helpers.finish(start("calm"))
     run = start("killed")
     killed: list[str] = []
-    time.sleep(12)  # the workers have their partitions by now
+    await_assignments(tmp_path / "killed-data" / "logs")
     for stage in STAGES:
-        if run.poll() is not None:
-            break
         pid = worker(run, stage)
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
-            killed.append(stage)
-        time.sleep(1)
+        assert pid is not None, f"{stage} does not run"
+        os.kill(pid, signal.SIGKILL)
+        killed.append(stage)
+        time.sleep(0.5)
+    assert run.poll() is None, "the run was over before every worker had been killed"
     result = helpers.finish(run)
 
     assert killed == list(STAGES)
