@@ -40,8 +40,9 @@ $(VENV)/local.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -c constraints.txt -e '.[local]'
 	@touch $@
 
+# pip too, since a test installs an expert's package.
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -c constraints.txt -e '.[dev]'
+	$(INSTALL) -c constraints.txt -e '.[dev]' pip
 	@touch $@ $(VENV)/local.stamp
 
 define SHOW

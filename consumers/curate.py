@@ -22,13 +22,16 @@ class Curate:
 
     Args:
         log: id of the topic ``fetched``; a place means nothing without it.
+        volatile: whether that topic dies with its broker; said in the claims, so that those of a
+            run that was broken off can be told (`densefusion.resume`).
     """
 
     name = "curate"
 
-    def __init__(self, store: ObjectStore, log: str) -> None:
+    def __init__(self, store: ObjectStore, log: str, *, volatile: bool = False) -> None:
         self._store = store
         self._log = log
+        self._volatile = volatile
 
     async def open(self) -> None: ...
 
@@ -39,12 +42,14 @@ class Curate:
     async def process(self, record: Record) -> Sequence[Emit]:
         """Raises `Rejected` with reason ``duplicate``."""
         image = record.value
-        claim = {
+        claim: dict[str, Any] = {
             "log": self._log,
             "partition": record.partition,
             "offset": record.offset,
             "url": image["url"],
         }
+        if self._volatile:
+            claim["volatile"] = True
         first = await self._claim(image["image_id"], claim)
         if first != claim:
             url = str(first.get("url", ""))

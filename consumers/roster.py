@@ -122,7 +122,9 @@ class Roster:
             case "curate":
                 source = self._records({topics.FETCHED: "Image"})
                 log = log_id(self._topics[topics.FETCHED])
-                return _Built(Curate(self._store, log), source, in_flight)
+                return _Built(
+                    Curate(self._store, log, volatile=settings.kafka.volatile), source, in_flight
+                )
             case "fusion":
                 engine = caption_engine(settings.caption)
                 return _Built(

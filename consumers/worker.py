@@ -62,7 +62,8 @@ class Worker:
         self._working = 0
         self._unpublished = 0  # bytes of finished output
         self._paused: set[tuple[str, int]] = set()
-        self._due = asyncio.Event()
+        self._finished = asyncio.Event()  # something may be committed
+        self._due = asyncio.Event()  # and should be, before its time
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
         self._committing = asyncio.Lock()
@@ -186,6 +187,7 @@ class Worker:
         """A record is finished, or was cancelled, perhaps before it began."""
         self._working -= 1
         self._unpublished += slot.bytes()
+        self._finished.set()
         if self._unpublished >= self._settings.commit_bytes:
             self._due.set()
         self._fill()
@@ -199,21 +201,21 @@ class Worker:
     # -- committing ----------------------------------------------------------------------------
 
     async def _commit_by_time(self) -> None:
+        """At once for a quiet stream, every `commit_interval` for a busy one."""
         while True:
+            await self._finished.wait()
+            self._finished.clear()
+            try:
+                await self._checkpoint()
+            except Exception as error:
+                self._fail(error)
+                return
             try:
                 async with asyncio.timeout(self._settings.commit_interval):
                     await self._due.wait()
             except TimeoutError:
                 pass
             self._due.clear()
-            try:
-                await self._checkpoint()
-            except Exception as error:
-                self._fail(error)
-                return
-            if self._stopping.is_set():
-                # `_finish` commits from here on; do not spin on the event that stays set.
-                await asyncio.sleep(self._settings.commit_interval)
 
     async def _checkpoint(self, only: set[tuple[str, int]] | None = None) -> None:
         """Publish and commit the finished prefix."""
@@ -228,10 +230,12 @@ class Worker:
             except Aborted:
                 metrics.ABORTS.labels(self._stage.name).inc()
                 self._lanes.put_back(batch)
+                self._finished.set()
                 return
             except Uncertain:
                 if not await self._loop.run_in_executor(self._commits, self._committed, batch):
                     self._lanes.put_back(batch)
+                    self._finished.set()
                     return
             metrics.TRANSACTION_SECONDS.labels(self._stage.name).observe(time.monotonic() - started)
             self._unpublished -= sum(slot.bytes() for slot in batch.slots)

@@ -29,6 +29,9 @@ class Kafka(BaseModel):
     options: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further librdkafka options, as JSON (SASL, TLS, ...)."
     )
+    volatile: bool = Field(
+        False, description="The brokers forget everything when they stop (the embedded one may)."
+    )
     schema_registry: str | None = Field(
         None, description="URL of a Schema Registry; with it records carry Confluent's framing."
     )
@@ -57,7 +60,9 @@ class Worker(BaseModel):
     window: int = Field(
         2000, ge=1, description="Unfinished and finished but uncommitted records, a partition."
     )
-    commit_interval: float = Field(0.5, gt=0, description="Seconds between transactions.")
+    commit_interval: float = Field(
+        1.0, gt=0, description="Seconds between transactions of a busy stream."
+    )
     commit_bytes: int = Field(8 << 20, ge=1 << 10, description="Or so many bytes of output.")
     shutdown_grace: float = Field(7, gt=0, description="Seconds for work in hand after SIGTERM.")
     instance: str | None = Field(

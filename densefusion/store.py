@@ -124,6 +124,14 @@ class ObjectStore:
         """`get`, for callers without a loop."""
         return self._retry(self._get, key)[0]
 
+    def write(self, key: str, data: bytes) -> None:
+        """`put`, for callers without a loop."""
+        self._retry(self._put, key, data, "application/octet-stream")
+
+    def delete(self, key: str) -> None:
+        """Remove the object, if there is one."""
+        self._retry(self._s3.remove_object, self.bucket, key)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Every key under `prefix`, in order."""
         for item in self._s3.list_objects(self.bucket, prefix=prefix, recursive=True):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from densefusion.cli.connect import announce, is_external, withdraw
 from densefusion.errors import BrokerError, SettingsError
+from densefusion.resume import resume
 from densefusion.settings import Settings, environment
 from densefusion.stack import EmbeddedStack
 from densefusion.topics import Topic
@@ -48,10 +49,11 @@ def counts(given: list[str]) -> dict[str, int]:
 
 
 @contextmanager
-def pipeline(settings: Settings, workers: dict[str, int]) -> Iterator[Pipeline]:
+def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> Iterator[Pipeline]:
     """Everything up; on the way out the workers finish what they have, then the stack stops.
 
     Args:
+        durable: whether the embedded broker's topics survive.
         workers: processes of a stage, where it is not one; 0 for none.
     """
     from consumers.roster import make_topics, stage_names
@@ -66,13 +68,15 @@ def pipeline(settings: Settings, workers: dict[str, int]) -> Iterator[Pipeline]:
         embedded = None
         if not is_external(settings):
             embedded = stack.enter_context(
-                EmbeddedStack(settings.data_dir, bucket=settings.store.bucket)
+                EmbeddedStack(settings.data_dir, bucket=settings.store.bucket, durable=durable)
             )
             settings = embedded.apply(settings)
             announce(settings, embedded)
             stack.callback(withdraw, settings)
         store = ObjectStore(settings.store)
         store.make_bucket()
+        if settings.kafka.volatile:
+            resume(store)
         store.close()
         client = make_topics(settings)
         wanted = all_topics(settings.experts.roster)

@@ -78,7 +78,7 @@ def run(
         served = [f"127.0.0.1:{each.server.port}" for each in found if each.server is not None]
         settings.fetch.allow_hosts = [*settings.fetch.allow_hosts, *(allow_host or []), *served]
         stop = threading.Event()
-        with pipeline(settings, counts(workers or [])) as running:
+        with pipeline(settings, counts(workers or []), durable=False) as running:
             result = _follow(running, found, stop, out)
     finally:
         close(found)
@@ -97,6 +97,7 @@ def _follow(
     from densefusion.cli.report import Live
     from densefusion.cli.signals import stop_on_signals
     from densefusion.ledger import Ledger
+    from densefusion.resume import finished
 
     settings = running.settings
     identity = uuid.uuid4().hex
@@ -114,6 +115,8 @@ def _follow(
         seconds = time.monotonic() - started
     finally:
         ledger.close()
+    if complete and settings.kafka.volatile:
+        finished(settings.store)
     if out is not None and complete:
         from densefusion.dataset import export
 

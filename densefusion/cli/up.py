@@ -32,7 +32,7 @@ def up(
     settings = load(data_dir, fetch={"allow_hosts": allow_host}, kafka={"partitions": partitions})
     stop = threading.Event()
     stop_on_signals(stop)
-    with pipeline(settings, counts(workers or [])) as running:
+    with pipeline(settings, counts(workers or []), durable=True) as running:
         print(f"Kafka         {running.settings.kafka.bootstrap}")
         print(f"object store  {running.settings.store.endpoint}, bucket "
               f"{running.settings.store.bucket}")  # fmt: skip

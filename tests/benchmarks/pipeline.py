@@ -29,6 +29,7 @@ from engines.session import usable_cores
 
 _WARM = 8
 _SEED = 1
+_UNDISTURBED = 0.9  # share of its cores that the bare loop gets where nothing else runs
 
 
 @dataclass(slots=True)
@@ -36,6 +37,7 @@ class Pair:
     """A run of each over the same pictures."""
 
     images: int
+    processes: int
     bare: bare_loop.BareRun
     stream: stream_run.StreamRun
 
@@ -49,6 +51,11 @@ class Pair:
         """Captions that are the same in both, letter for letter."""
         both = self.stream.captions
         return sum(both.get(name) == caption for name, caption in self.bare.captions.items())
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether something else took the bare loop's cores: trust no figure then."""
+        return self.bare.cpu / self.bare.seconds < _UNDISTURBED * self.processes
 
     def as_dict(self) -> dict[str, object]:
         """The figures, as a JSON object has them."""
@@ -69,6 +76,7 @@ class Pair:
             },
             "ratio": self.ratio,
             "same_captions": self.same,
+            "disturbed": self.disturbed,
         }
 
 
@@ -81,12 +89,12 @@ def measure(images: int, ocr_side: int, processes: int, workers: dict[str, int])
         photographs.make(warm, _WARM, seed=_SEED + 1)
         bare = bare_loop.run(pictures, rows, ocr_side=ocr_side, processes=processes)
         stream = stream_run.run(pictures, warm, folder / "data", ocr_side=ocr_side, workers=workers)
-        return Pair(images, bare, stream)
+        return Pair(images, processes, bare, stream)
 
 
 def show(pairs: list[Pair]) -> None:
     console = Console()
-    table = Table("run", "images/s", "CPU s/image", "ratio", "same captions")
+    table = Table("run", "images/s", "CPU s/image", "cores busy", "ratio", "same captions")
     for column in table.columns[1:]:
         column.justify = "right"
     for number, pair in enumerate(pairs, 1):
@@ -95,10 +103,11 @@ def show(pairs: list[Pair]) -> None:
             f"bare loop {number}",
             f"{count / pair.bare.seconds:.2f}",
             f"{pair.bare.cpu / count:.4f}",
+            f"{pair.bare.cpu / pair.bare.seconds:.2f}",
         )
         table.add_row(
             f"stream {number}", f"{count / pair.stream.stored:.2f}", f"{cpu / count:.4f}",
-            f"{pair.ratio:.3f}", f"{pair.same}/{count}",
+            f"{cpu / pair.stream.stored:.2f}", f"{pair.ratio:.3f}", f"{pair.same}/{count}",
         )  # fmt: skip
         table.add_row("  until captioned", f"{count / pair.stream.captioned:.2f}")
     console.print(table)
@@ -110,6 +119,8 @@ def show(pairs: list[Pair]) -> None:
     for name, seconds in sorted(last.stream.cpu.items(), key=lambda each: -each[1]):
         processes.add_row(name, f"{seconds / last.images * 1e3:.1f}", f"{seconds / total:.1%}")
     console.print(processes)
+    if any(pair.disturbed for pair in pairs):
+        console.print("not to be trusted: other processes took cores from the bare loop")
     ratio = statistics.median(pair.ratio for pair in pairs)
     console.print(f"stream : bare loop = {ratio:.3f}" + (" (median)" if len(pairs) > 1 else ""))
 

@@ -52,7 +52,7 @@ def run(
         settings.log_level = "warning"
         hosts = [f"127.0.0.1:{each.server.port}" for each in lists if each.server is not None]
         settings.fetch.allow_hosts = [*settings.fetch.allow_hosts, *hosts]
-        with pipeline(settings, workers) as running:
+        with pipeline(settings, workers, durable=False) as running:
             _captioned(running, lists[0])
             before = cpu_times()
             captioned, stored = _captioned(running, lists[1])

@@ -1,4 +1,4 @@
-"""kill -9 of every worker in mid-run: the same dataset, nothing twice, nothing lost."""
+"""kill -9 of every worker, Ctrl-C of the run: the same dataset, nothing twice, nothing lost."""
 
 from __future__ import annotations
 
@@ -95,3 +95,27 @@ def test_the_dataset_is_the_same(photographs: Path, cli: Any, helpers: Any, tmp_
         assert row["caption"] == same["caption"]
         assert row["missing_experts"] == []
     assert not before
+
+
+def test_an_interrupted_run_goes_on(
+    photographs: Path, cli: Any, helpers: Any, tmp_path: Path
+) -> None:
+    def start() -> subprocess.Popen[str]:
+        run: subprocess.Popen[str] = cli(
+            "run", photographs, "--json", "--out", tmp_path / "out", "--data-dir", tmp_path / "data"
+        )
+        return run
+
+    first = start()
+    await_assignments(tmp_path / "data" / "logs")
+    time.sleep(4)
+    first.send_signal(signal.SIGINT)
+    interrupted = helpers.finish(first)
+    assert interrupted["exit_code"] == 130 and not interrupted["complete"]
+
+    again = helpers.finish(start())
+    assert again["exit_code"] == 0, again["stderr"]
+    assert again["captions"] + again["rejects"] == again["urls"] == IMAGES
+    assert again["captions"] > 0
+    rows = helpers.rows(tmp_path / "out" / "captions.jsonl")
+    assert len({row["image_id"] for row in rows}) == len(rows) == IMAGES
