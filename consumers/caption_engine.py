@@ -7,7 +7,6 @@ import os
 from densefusion.errors import SettingsError
 from densefusion.settings import Caption
 from engines.captions import CaptionEngine
-from engines.captions.compose import Compose
 
 
 def caption_engine(settings: Caption) -> CaptionEngine:
@@ -16,13 +15,16 @@ def caption_engine(settings: Caption) -> CaptionEngine:
     Raises:
         SettingsError: ``openai`` without a base URL, or with one that cannot be.
     """
+    # Imported here: each brings what only it needs, and every worker imports this module.
     if settings.engine == "compose" or (settings.engine is None and settings.base_url is None):
+        from engines.captions.compose import Compose
+
         return Compose()
     if settings.base_url is None:
         raise SettingsError(
             "the caption engine openai needs the server's URL: set DENSEFUSION_CAPTION__BASE_URL"
         )
-    from engines.captions.openai import OpenAI  # imports an HTTP client that compose never needs
+    from engines.captions.openai import OpenAI
 
     key = settings.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
     try:
