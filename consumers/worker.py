@@ -29,6 +29,7 @@ from densefusion.settings import Worker as WorkerSettings
 
 log = logging.getLogger("densefusion.worker")
 _POLL = 500
+_ABORTS = 30  # in a row
 _POLL_SECONDS = 0.1
 _REVOKE_SECONDS = 20.0
 
@@ -61,6 +62,7 @@ class Worker:
         self._lanes = Lanes(settings.window)
         self._working = 0
         self._unpublished = 0  # bytes of finished output
+        self._aborts = 0
         self._paused: set[tuple[str, int]] = set()
         self._finished = asyncio.Event()  # something may be committed
         self._due = asyncio.Event()  # and should be, before its time
@@ -227,20 +229,29 @@ class Worker:
             started = time.monotonic()
             try:
                 await self._loop.run_in_executor(self._commits, self._commit, outgoing, batch)
-            except Aborted:
+            except Aborted as aborted:
                 metrics.ABORTS.labels(self._stage.name).inc()
                 self._lanes.put_back(batch)
                 self._finished.set()
+                self._bear(aborted)
                 return
             except Uncertain:
                 if not await self._loop.run_in_executor(self._commits, self._committed, batch):
                     self._lanes.put_back(batch)
                     self._finished.set()
                     return
+            self._aborts = 0
             metrics.TRANSACTION_SECONDS.labels(self._stage.name).observe(time.monotonic() - started)
             self._unpublished -= sum(slot.bytes() for slot in batch.slots)
             self._outputs.count(outgoing)
         self._fill()
+
+    def _bear(self, aborted: Aborted) -> None:
+        """Go on after an abort; not for ever. Raises `BrokerError`."""
+        self._aborts += 1
+        log.warning("nothing committed, trying again: %s", aborted)
+        if self._aborts >= _ABORTS:
+            raise BrokerError(f"{self._aborts} commits failed in a row, at last: {aborted}")
 
     def _commit(self, outgoing: list[Outgoing], batch: Batch) -> None:
         offsets = batch.offsets()

@@ -37,12 +37,12 @@ def common(settings: Kafka) -> dict[str, Any]:
 def producer(settings: Kafka, transactional_id: str | None = None) -> Producer:
     """An idempotent producer; a transactional one where an id is given."""
     config = {
-        **common(settings),
-        "partitioner": _PARTITIONER,
-        "enable.idempotence": True,
         "compression.type": "lz4",
         "linger.ms": 5,
         "queue.buffering.max.messages": 200_000,
+        **common(settings),
+        "partitioner": _PARTITIONER,
+        "enable.idempotence": True,
     }
     if transactional_id is not None:
         config |= {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000}
@@ -53,9 +53,17 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
     """A consumer of committed records, from the earliest where its group has no offset yet.
 
     `range` gives the same partition numbers of every subscribed topic to one consumer, which the
-    join needs. Offsets are committed by transactions alone.
+    join needs. Offsets are committed by the worker alone. The user's options win where they tune,
+    not where correctness hangs on them.
     """
     config = {
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+        # The worker pauses and polls on while it works, so a longer silence is a stuck loop.
+        "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
+        "fetch.wait.max.ms": 500,
+        "queued.max.messages.kbytes": 16 << 10,
+        "fetch.message.max.bytes": 1 << 20,
         **common(settings),
         "group.id": settings.prefix + group,
         "auto.offset.reset": "earliest",
@@ -63,13 +71,6 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         "partition.assignment.strategy": "range",
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
-        # The worker pauses and polls on while it works, so a longer silence is a stuck loop.
-        "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
-        "fetch.wait.max.ms": 100,
-        "queued.max.messages.kbytes": 16 << 10,
-        "fetch.message.max.bytes": 1 << 20,
     }
     if instance is not None:
         config["group.instance.id"] = instance

@@ -64,7 +64,7 @@ class JoinMachine(RuleBasedStateMachine):
             self.world.deliver(stream, count)
         self.world.drain()
 
-    @rule(seconds=st.sampled_from([0.1, 0.6 * DEADLINE, DEADLINE]))
+    @rule(seconds=st.sampled_from([0.125, 0.5 * DEADLINE, DEADLINE]))
     def time_passes(self, seconds: float) -> None:
         self.world.now += seconds
 

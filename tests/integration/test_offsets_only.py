@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -52,9 +52,10 @@ def committed(settings: Kafka) -> int:
         reader.close()
 
 
-async def until(what: Callable[[], bool], seconds: float) -> bool:
+async def stands_at(settings: Kafka, offset: int, seconds: float) -> bool:
+    """Whether the group comes to stand at `offset` in time."""
     deadline = time.monotonic() + seconds
-    while not await asyncio.to_thread(what):
+    while await asyncio.to_thread(committed, settings) != offset:
         if time.monotonic() > deadline:
             return False
         await asyncio.sleep(0.2)
@@ -84,7 +85,7 @@ async def test_a_stage_that_emits_nothing_commits_every_time(tmp_path: Path) -> 
                 await asyncio.to_thread(
                     publish, [row], producer=producer, topic="rows", codec=codec
                 )
-                assert await until(lambda wave=wave: committed(settings) == wave, 20), (
+                assert await stands_at(settings, wave, 20), (
                     f"record {wave} was worked on, but the group stands at {committed(settings)}"
                 )
         finally:
