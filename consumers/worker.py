@@ -18,18 +18,18 @@ from functools import partial
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from consumers.lanes import Batch, Lanes, Slot
+from consumers.checkpoints import Checkpoints
+from consumers.lanes import Lanes, Slot
 from consumers.outputs import Outputs
 from consumers.source import Arrival, Source
 from consumers.stage import Rejected, Stage
-from consumers.transaction import Aborted, Outgoing, Transactions, Uncertain
+from consumers.transaction import Outgoing, Transactions
 from densefusion import metrics
 from densefusion.errors import BrokerError, DependencyError
 from densefusion.settings import Worker as WorkerSettings
 
 log = logging.getLogger("densefusion.worker")
 _POLL = 500
-_ABORTS = 30  # in a row
 _POLL_SECONDS = 0.1
 _REVOKE_SECONDS = 20.0
 
@@ -55,28 +55,24 @@ class Worker:
         self._stage = stage
         self._source = source
         self._consumer = consumer
-        self._transactions = transactions
         self._outputs = outputs
         self._settings = settings
         self._in_flight = in_flight
         self._lanes = Lanes(settings.window)
         self._working = 0
-        self._unpublished = 0  # bytes of finished output
-        self._aborts = 0
         self._paused: set[tuple[str, int]] = set()
-        self._finished = asyncio.Event()  # something may be committed
-        self._due = asyncio.Event()  # and should be, before its time
         self._stopping = asyncio.Event()
         self._failure: BaseException | None = None
-        self._committing = asyncio.Lock()
         self._polls = ThreadPoolExecutor(1, thread_name_prefix="poll")
-        self._commits = ThreadPoolExecutor(1, thread_name_prefix="commit")
+        self._checkpoints = Checkpoints(
+            stage.name, self._lanes, consumer, transactions, outputs, settings, self._fill
+        )
         self.assigned: set[tuple[str, int]] = set()
 
     def stop(self) -> None:
         """Finish the work in hand, commit, and leave. Safe to call again."""
         self._stopping.set()
-        self._due.set()
+        self._checkpoints.hurry()
 
     async def run(self) -> None:
         """Work until `stop`.
@@ -88,7 +84,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         await self._stage.open()
         try:
-            await self._loop.run_in_executor(self._commits, self._transactions.open)
+            await self._checkpoints.open()
             self._consumer.subscribe(
                 self._source.topics,
                 on_assign=self._on_assign,
@@ -105,6 +101,12 @@ class Worker:
             await self._leave()
         if self._failure is not None:
             raise self._failure
+
+    async def _commit_by_time(self) -> None:
+        try:
+            await self._checkpoints.by_time()
+        except Exception as error:
+            self._fail(error)
 
     # -- polling -------------------------------------------------------------------------------
 
@@ -188,10 +190,7 @@ class Worker:
     def _worked(self, slot: Slot, _: asyncio.Task[None]) -> None:
         """A record is finished, or was cancelled, perhaps before it began."""
         self._working -= 1
-        self._unpublished += slot.bytes()
-        self._finished.set()
-        if self._unpublished >= self._settings.commit_bytes:
-            self._due.set()
+        self._checkpoints.finished(slot)
         self._fill()
 
     def _fail(self, error: BaseException) -> None:
@@ -199,81 +198,6 @@ class Worker:
         if self._failure is None:
             self._failure = error
         self.stop()
-
-    # -- committing ----------------------------------------------------------------------------
-
-    async def _commit_by_time(self) -> None:
-        """At once for a quiet stream, every `commit_interval` for a busy one."""
-        while True:
-            await self._finished.wait()
-            self._finished.clear()
-            try:
-                await self._checkpoint()
-            except Exception as error:
-                self._fail(error)
-                return
-            try:
-                async with asyncio.timeout(self._settings.commit_interval):
-                    await self._due.wait()
-            except TimeoutError:
-                pass
-            self._due.clear()
-
-    async def _checkpoint(self, only: set[tuple[str, int]] | None = None) -> None:
-        """Publish and commit the finished prefix."""
-        async with self._committing:
-            batch = self._lanes.take_finished(only)
-            if not batch.slots:
-                return
-            outgoing = batch.outgoing()
-            started = time.monotonic()
-            try:
-                await self._loop.run_in_executor(self._commits, self._commit, outgoing, batch)
-            except Aborted as aborted:
-                metrics.ABORTS.labels(self._stage.name).inc()
-                self._lanes.put_back(batch)
-                self._finished.set()
-                self._bear(aborted)
-                return
-            except Uncertain:
-                if not await self._loop.run_in_executor(self._commits, self._committed, batch):
-                    self._lanes.put_back(batch)
-                    self._finished.set()
-                    return
-            self._aborts = 0
-            metrics.TRANSACTION_SECONDS.labels(self._stage.name).observe(time.monotonic() - started)
-            self._unpublished -= sum(slot.bytes() for slot in batch.slots)
-            self._outputs.count(outgoing)
-        self._fill()
-
-    def _bear(self, aborted: Aborted) -> None:
-        """Go on after an abort; not for ever. Raises `BrokerError`."""
-        self._aborts += 1
-        log.warning("nothing committed, trying again: %s", aborted)
-        if self._aborts >= _ABORTS:
-            raise BrokerError(f"{self._aborts} commits failed in a row, at last: {aborted}")
-
-    def _commit(self, outgoing: list[Outgoing], batch: Batch) -> None:
-        offsets = batch.offsets()
-        if outgoing:
-            self._transactions.commit(outgoing, offsets, self._consumer.consumer_group_metadata())
-            return
-        # Nothing to publish, so nothing to tie the offsets to; the group's generation still keeps
-        # a zombie from committing.
-        places = [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()]
-        try:
-            self._consumer.commit(offsets=places, asynchronous=False)
-        except KafkaException as error:
-            raise Aborted(error.args[0].str()) from error
-
-    def _committed(self, batch: Batch) -> bool:
-        """Whether a transaction of unknown outcome went through: it did for all, or for none."""
-        (topic, number), offset = next(iter(batch.offsets().items()))
-        try:
-            (found,) = self._consumer.committed([TopicPartition(topic, number)], timeout=30)
-        except KafkaException as error:
-            raise BrokerError(f"committed offsets: {error.args[0].str()}") from error
-        return bool(found.offset >= offset)
 
     # -- rebalances: called in the polling thread, handled on the loop ---------------------------
 
@@ -309,12 +233,12 @@ class Worker:
         log.info("%s %d partitions", "revoked" if commit else "lost", len(partitions))
         if commit:
             try:
-                await self._checkpoint(partitions)
+                await self._checkpoints.commit(partitions)
             except BrokerError as error:
                 self._fail(error)
         for slot in self._lanes.drop(partitions):
             if slot.outgoing is not None:
-                self._unpublished -= slot.bytes()
+                self._checkpoints.dropped(slot)
             elif slot.task is not None:
                 slot.task.cancel()
         self.assigned -= partitions
@@ -330,16 +254,15 @@ class Worker:
         while self._working and self._failure is None and time.monotonic() < until:
             await asyncio.sleep(0.02)
         try:
-            await self._checkpoint()
+            await self._checkpoints.commit()
         except BrokerError as error:
             self._fail(error)
 
     async def _leave(self) -> None:
         await self._loop.run_in_executor(self._polls, self._consumer.close)
-        self._transactions.close()
+        self._checkpoints.close()
         await self._stage.close()
         self._polls.shutdown(wait=False)
-        self._commits.shutdown(wait=False)
 
 
 def _places(partitions: Iterable[TopicPartition]) -> set[tuple[str, int]]:

@@ -1,0 +1,158 @@
+"""Checkpoints: the finished prefix of a worker's lanes is published and committed, by time.
+
+Kafka's blocking calls run on a thread of their own; the work goes on meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from consumers.lanes import Batch, Lanes, Slot
+from consumers.outputs import Outputs
+from consumers.transaction import Aborted, Outgoing, Transactions, Uncertain
+from densefusion import metrics
+from densefusion.errors import BrokerError
+from densefusion.settings import Worker as Settings
+
+log = logging.getLogger("densefusion.checkpoints")
+_ABORTS = 30  # in a row
+_TIMEOUT = 30.0
+
+
+class Checkpoints:
+    """Commits what is finished in `lanes`, one checkpoint at a time.
+
+    Args:
+        stage: name of the stage, for metrics.
+        committed: called on the loop after each checkpoint; there is room for more work.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        lanes: Lanes,
+        consumer: Consumer,
+        transactions: Transactions,
+        outputs: Outputs,
+        settings: Settings,
+        committed: Callable[[], None],
+    ) -> None:
+        self._stage = stage
+        self._lanes = lanes
+        self._consumer = consumer
+        self._transactions = transactions
+        self._outputs = outputs
+        self._settings = settings
+        self._done = committed
+        self._bytes = 0  # of finished output, not yet published
+        self._aborts = 0
+        self._finished = asyncio.Event()  # something may be committed
+        self._due = asyncio.Event()  # and should be, before its time
+        self._one = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="commit")
+
+    async def open(self) -> None:
+        """Raises `BrokerError` where the brokers let us have no transactions."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._transactions.open)
+
+    def close(self) -> None:
+        self._transactions.close()
+        self._thread.shutdown(wait=False)
+
+    def finished(self, slot: Slot) -> None:
+        """A record's outputs are there (or never will be: it was cancelled)."""
+        self._bytes += slot.bytes()
+        self._finished.set()
+        if self._bytes >= self._settings.commit_bytes:
+            self._due.set()
+
+    def dropped(self, slot: Slot) -> None:
+        """A finished record is not ours to commit any more."""
+        self._bytes -= slot.bytes()
+
+    def hurry(self) -> None:
+        """Do not wait for the next time."""
+        self._due.set()
+
+    async def by_time(self) -> None:
+        """Commit at once for a quiet stream, every `commit_interval` for a busy one; for ever.
+
+        Raises:
+            BrokerError: the brokers are away for longer than the retries last.
+        """
+        while True:
+            await self._finished.wait()
+            self._finished.clear()
+            await self.commit()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.commit_interval):
+                    await self._due.wait()
+            self._due.clear()
+
+    async def commit(self, only: set[tuple[str, int]] | None = None) -> None:
+        """Publish and commit the finished prefix (of the lanes `only`). Raises `BrokerError`."""
+        loop = asyncio.get_running_loop()
+        async with self._one:
+            batch = self._lanes.take_finished(only)
+            if not batch.slots:
+                return
+            outgoing = batch.outgoing()
+            started = time.monotonic()
+            try:
+                await loop.run_in_executor(self._thread, self._commit, outgoing, batch)
+            except Aborted as aborted:
+                metrics.ABORTS.labels(self._stage).inc()
+                self._put_back(batch)
+                self._bear(aborted)
+                return
+            except Uncertain:
+                if not await loop.run_in_executor(self._thread, self._went_through, batch):
+                    self._put_back(batch)
+                    return
+            self._aborts = 0
+            metrics.TRANSACTION_SECONDS.labels(self._stage).observe(time.monotonic() - started)
+            self._bytes -= sum(slot.bytes() for slot in batch.slots)
+            self._outputs.count(outgoing)
+        self._done()
+
+    def _put_back(self, batch: Batch) -> None:
+        self._lanes.put_back(batch)
+        self._finished.set()
+
+    def _bear(self, aborted: Aborted) -> None:
+        """Go on after an abort; not for ever."""
+        self._aborts += 1
+        log.warning("nothing committed, trying again: %s", aborted)
+        if self._aborts >= _ABORTS:
+            raise BrokerError(f"{self._aborts} commits failed in a row, at last: {aborted}")
+
+    def _commit(self, outgoing: list[Outgoing], batch: Batch) -> None:
+        offsets = batch.offsets()
+        if outgoing:
+            self._transactions.commit(outgoing, offsets, self._consumer.consumer_group_metadata())
+            return
+        # Nothing to publish, so nothing to tie the offsets to; the group's generation still keeps
+        # a zombie from committing. (The embedded broker loses all but the first transaction that
+        # holds offsets alone.)
+        places = [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()]
+        try:
+            self._consumer.commit(offsets=places, asynchronous=False)
+        except KafkaException as error:
+            raise Aborted(error.args[0].str()) from error
+
+    def _went_through(self, batch: Batch) -> bool:
+        """Whether a transaction of unknown outcome did: for all of it, or for none."""
+        (topic, number), offset = next(iter(batch.offsets().items()))
+        try:
+            (found,) = self._consumer.committed([TopicPartition(topic, number)], timeout=_TIMEOUT)
+        except KafkaException as error:
+            raise BrokerError(f"committed offsets: {error.args[0].str()}") from error
+        return bool(found.offset >= offset)
