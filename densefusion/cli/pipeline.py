@@ -54,9 +54,9 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
 
     Args:
         durable: whether the embedded broker's topics survive.
-        workers: processes of a stage, where it is not one; 0 for none.
+        workers: processes of a stage, where it is not the default; 0 for none.
     """
-    from consumers.roster import make_topics, stage_names
+    from consumers.roster import default_workers, make_topics, stage_names
     from densefusion.store import ObjectStore
     from densefusion.topics import all_topics
 
@@ -83,7 +83,8 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
         if client.create(wanted):
             _wait_for_leaders()
         found = client.verify(wanted)
-        stages = [name for name in names for _ in range(workers.get(name, 1))]
+        counted = default_workers(settings) | workers
+        stages = [name for name in names for _ in range(counted[name])]
         processes = Workers(stages, environment(settings), settings.data_dir / "logs")
         stack.callback(processes.stop)
         processes.start()

@@ -59,7 +59,7 @@ def run(
         list[str] | None, typer.Option(help="Host (or host:port) that may be at a private address.")
     ] = None,
     workers: Annotated[
-        list[str] | None, typer.Option(help="STAGE=NUMBER of worker processes; one by default.")
+        list[str] | None, typer.Option(help="STAGE=NUMBER of worker processes.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:

@@ -13,7 +13,7 @@ from densefusion.cli.app import DataDir, app, load
 @app.command()
 def up(
     workers: Annotated[
-        list[str] | None, typer.Option(help="STAGE=NUMBER of worker processes; one by default.")
+        list[str] | None, typer.Option(help="STAGE=NUMBER of worker processes.")
     ] = None,
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Host (or host:port) that may be at a private address.")
