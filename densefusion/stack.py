@@ -115,25 +115,9 @@ class EmbeddedStack:
         store = settings.store.model_copy(update={**where, **keys})
         return settings.model_copy(update={"kafka": kafka, "store": store})
 
-    def environment(self) -> dict[str, str]:
-        """The same for a child process, secrets included."""
-        store = {
-            "ENDPOINT": self.s3, "SECURE": "false", "BUCKET": self._bucket, "REGION": _REGION,
-            "ACCESS_KEY": self.access_key, "SECRET_KEY": self.secret_key,
-        }  # fmt: skip
-        variables = {f"DENSEFUSION_STORE__{name}": value for name, value in store.items()}
-        return variables | {
-            "DENSEFUSION_KAFKA__BOOTSTRAP": self.kafka,
-            "DENSEFUSION_KAFKA__VOLATILE": str(not self._durable).lower(),
-        }
-
     def death(self) -> str | None:
         """None while both run, else which has ended, and the end of its log."""
         return next((death for each in self._servers if (death := each.death())), None)
-
-    def alive(self) -> str | None:
-        """The same as `death`."""
-        return self.death()
 
     def pids(self) -> dict[str, int]:
         return {each.name: each.pid for each in self._servers}

@@ -138,13 +138,13 @@ def test_everything_is_there_after_kill_9_on_the_same_ports_and_on_others(tmp_pa
     stack = EmbeddedStack(tmp_path)
     stack.start()
     try:
-        assert stack.alive() is None
+        assert stack.death() is None
         fill(stack)
         pids = stack.pids()
         for pid in pids.values():
             os.kill(pid, signal.SIGKILL)
-        assert until(lambda: stack.alive() is not None)
-        assert "ended with code -9; its log:" in (stack.alive() or "")
+        assert until(lambda: stack.death() is not None)
+        assert "ended with code -9; its log:" in (stack.death() or "")
     finally:
         stack.stop()
         stack.stop()
@@ -208,9 +208,7 @@ def test_settings_environment_and_secrets(tmp_path: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv(name, value)
     with EmbeddedStack(tmp_path, bucket="mine") as stack:
         applied = environment(stack.apply(Settings(_env_file=None)))
-        assert stack.environment().items() <= {k: v.lower() if v in {"True", "False"} else v
-                                               for k, v in applied.items()}.items()  # fmt: skip
-        assert stack.environment()["DENSEFUSION_STORE__BUCKET"] == "mine"
+        assert applied["DENSEFUSION_STORE__BUCKET"] == "mine"
         make_topic(stack)
         assert {bucket.name for bucket in s3(stack).list_buckets()} == {"tansu"}
         for pid in stack.pids().values():
