@@ -18,7 +18,7 @@ import numpy as np
 
 from consumers.expert import Expert, Findings, Sighting
 from consumers.stage import Emit, Record
-from densefusion import topics
+from densefusion import metrics, topics
 from densefusion.errors import DependencyError
 from densefusion.store import Missing, ObjectStore
 from engines.errors import ImageError
@@ -40,6 +40,9 @@ class ExpertStage:
 
     async def open(self) -> None:
         await self._expert.open()
+        # The provider that really runs; an expert without a model of its own has none.
+        provider = getattr(self._expert, "provider", "none")
+        metrics.ENGINE_INFO.labels(self.name, self._expert.model, provider).set(1)
 
     async def close(self) -> None:
         await self._expert.close()

@@ -1,6 +1,6 @@
 """The records of the stream: Avro schemas, and the codec that reads and writes them.
 
-Imports nothing of the other rooms. ``python -m schemas`` lists the schemas and their fingerprints.
+Imports nothing of the other rooms.
 """
 
 from schemas.codec import Codec, SchemaError

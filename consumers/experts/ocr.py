@@ -53,6 +53,7 @@ class Ocr:
             provider=settings.provider,
             max_side=settings.ocr_max_side,
             max_batch=settings.max_batch,
+            allow_fallback=settings.allow_fallback,
         )
         self.provider = reader.provider
         self._batcher = Batcher(

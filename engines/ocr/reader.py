@@ -76,7 +76,14 @@ class Reader:
         self._limit = CROP_SCALE * max_side
 
     @classmethod
-    def load(cls, *, provider: Provider = "cpu", max_side: int = 960, max_batch: int = 8) -> Reader:
+    def load(
+        cls,
+        *,
+        provider: Provider = "cpu",
+        max_side: int = 960,
+        max_batch: int = 8,
+        allow_fallback: bool = False,
+    ) -> Reader:
         """A reader with the package's weights, one thread a run, OpenCV's included.
 
         Raises:
@@ -84,7 +91,7 @@ class Reader:
         """
         cv2.setNumThreads(1)  # process-wide: several reads share the cores
         find, read, turn = (
-            Session(models.find(name), provider=provider, threads=1)
+            Session(models.find(name), provider=provider, threads=1, allow_fallback=allow_fallback)
             for name in (models.DETECTOR, models.RECOGNISER, models.CLASSIFIER)
         )
         images = 1 if provider == "cpu" else max_batch
