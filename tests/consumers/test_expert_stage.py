@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from PIL import Image as Picture
+from prometheus_client import REGISTRY
 
 from consumers.expert import Findings, Sighting
 from consumers.expert_stage import ExpertStage
@@ -173,3 +174,13 @@ async def test_stage_opens_and_closes_its_expert() -> None:
     assert expert.state == "open"
     await stage.close()
     assert expert.state == "closed"
+
+
+async def test_the_provider_that_really_runs_is_a_metric() -> None:
+    expert = RecordingExpert()
+    expert.provider = "cuda"  # type: ignore[attr-defined]
+    stage = ExpertStage(expert, store())  # type: ignore[arg-type]
+    await stage.open()
+    await stage.close()
+    labels = {"expert": "tagging", "model": "recorder", "provider": "cuda"}
+    assert REGISTRY.get_sample_value("densefusion_engine_info", labels) == 1
