@@ -9,21 +9,21 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import KafkaException, TopicPartition
 
 from consumers.lanes import Batch, Lanes, Slot
+from consumers.membership import Membership
 from consumers.outputs import Outputs
-from consumers.transaction import Aborted, Outgoing, Transactions, Uncertain
+from consumers.transaction import Aborted, Transactions, Uncertain
 from densefusion import metrics
 from densefusion.errors import BrokerError
 from densefusion.settings import Worker as Settings
 
 log = logging.getLogger("densefusion.checkpoints")
 _ABORTS = 30  # in a row
-_TIMEOUT = 30.0
 
 
 class Checkpoints:
@@ -38,7 +38,7 @@ class Checkpoints:
         self,
         stage: str,
         lanes: Lanes,
-        consumer: Consumer,
+        membership: Membership,
         transactions: Transactions,
         outputs: Outputs,
         settings: Settings,
@@ -46,7 +46,7 @@ class Checkpoints:
     ) -> None:
         self._stage = stage
         self._lanes = lanes
-        self._consumer = consumer
+        self._membership = membership
         self._transactions = transactions
         self._outputs = outputs
         self._settings = settings
@@ -68,7 +68,7 @@ class Checkpoints:
         self._thread.shutdown(wait=False)
 
     def finished(self, slot: Slot) -> None:
-        """A record's outputs are there (or never will be: it was cancelled)."""
+        """A record's outputs are there."""
         self._bytes += slot.bytes()
         self._finished.set()
         if self._bytes >= self._settings.commit_bytes:
@@ -104,27 +104,36 @@ class Checkpoints:
             batch = self._lanes.take_finished(only)
             if not batch.slots:
                 return
-            outgoing = batch.outgoing()
+            self._bytes -= sum(slot.bytes() for slot in batch.slots)
+            outgoing, offsets = batch.outgoing(), batch.offsets()
             started = time.monotonic()
             try:
-                await loop.run_in_executor(self._thread, self._commit, outgoing, batch)
+                if outgoing or self._settings.offset_transactions:
+                    await loop.run_in_executor(
+                        self._thread,
+                        self._transactions.commit,
+                        outgoing,
+                        offsets,
+                        self._membership.group,
+                    )
+                else:
+                    await self._commit_plainly(offsets)
             except Aborted as aborted:
                 metrics.ABORTS.labels(self._stage).inc()
                 self._put_back(batch)
                 self._bear(aborted)
                 return
             except Uncertain:
-                if not await loop.run_in_executor(self._thread, self._went_through, batch):
+                if not await self._went_through(offsets):
                     self._put_back(batch)
                     return
             self._aborts = 0
             metrics.TRANSACTION_SECONDS.labels(self._stage).observe(time.monotonic() - started)
-            self._bytes -= sum(slot.bytes() for slot in batch.slots)
             self._outputs.count(outgoing)
         self._done()
 
     def _put_back(self, batch: Batch) -> None:
-        self._lanes.put_back(batch)
+        self._bytes += sum(slot.bytes() for slot in self._lanes.put_back(batch))
         self._finished.set()
 
     def _bear(self, aborted: Aborted) -> None:
@@ -134,25 +143,20 @@ class Checkpoints:
         if self._aborts >= _ABORTS:
             raise BrokerError(f"{self._aborts} commits failed in a row, at last: {aborted}")
 
-    def _commit(self, outgoing: list[Outgoing], batch: Batch) -> None:
-        offsets = batch.offsets()
-        if outgoing:
-            self._transactions.commit(outgoing, offsets, self._consumer.consumer_group_metadata())
-            return
-        # Nothing to publish, so nothing to tie the offsets to; the group's generation still keeps
-        # a zombie from committing. (The embedded broker loses all but the first transaction that
-        # holds offsets alone.)
-        places = [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()]
+    async def _commit_plainly(self, offsets: Mapping[tuple[str, int], int]) -> None:
         try:
-            self._consumer.commit(offsets=places, asynchronous=False)
+            await self._membership.commit(_places(offsets))
         except KafkaException as error:
             raise Aborted(error.args[0].str()) from error
 
-    def _went_through(self, batch: Batch) -> bool:
+    async def _went_through(self, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Whether a transaction of unknown outcome did: for all of it, or for none."""
-        (topic, number), offset = next(iter(batch.offsets().items()))
         try:
-            (found,) = self._consumer.committed([TopicPartition(topic, number)], timeout=_TIMEOUT)
+            (found,) = await self._membership.committed(_places(offsets)[:1])
         except KafkaException as error:
             raise BrokerError(f"committed offsets: {error.args[0].str()}") from error
-        return bool(found.offset >= offset)
+        return bool(found.offset >= offsets[found.topic, found.partition])
+
+
+def _places(offsets: Mapping[tuple[str, int], int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()]

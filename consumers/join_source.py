@@ -1,28 +1,47 @@
-"""Fusion's source: the topic of images joined with the experts' topics, by partition number."""
+"""Fusion's source: the topic of images joined with the experts' topics, by partition number.
+
+A number is joined while all its partitions are ours. They may come, and go, one by one (Kafka's
+consumer protocol, KIP-848; a rolling restart with another roster); until all are here they are
+paused and nothing of them is handed out. When a part of them goes, what was read of the rest goes
+too, and has to be read again from the committed offsets: see `rewinds`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any
 
 from confluent_kafka import Message
 
 from consumers.join import IMAGES, Joined, PartitionJoin
-from consumers.source import Arrival, TopicPartition, decode, offset, place
+from consumers.join_part import LatePrior, Part, Parts
+from consumers.source import Arrival, TopicPartition, offset, place
 from consumers.stage import Record
 from densefusion import metrics
-from densefusion.errors import TopicError
-from schemas import Codec, SchemaError
+from schemas import Codec
+
+log = logging.getLogger("densefusion.join")
+_TICK = 0.1  # seconds between looks for experts that have become silent
+_PAUSE = 1.0  # seconds; whoever did not listen for longer cannot tell silence from deafness
+_PATIENCE = 10.0  # seconds until a number that is not complete is worth a warning
 
 
-class _Part:
-    """A message with what could be read of it."""
+class _Number:
+    """One partition number: which of its partitions are ours, and their join once all are."""
 
-    __slots__ = ("error", "message", "record")
+    __slots__ = ("early", "join", "lane", "lost", "ours", "ready", "since")
 
-    def __init__(self, message: Message, record: Record | None, error: Exception | None) -> None:
-        self.message = message
-        self.record = record
-        self.error = error
+    def __init__(self, lane: TopicPartition, now: float) -> None:
+        self.lane = lane
+        self.ours: set[str] = set()  # topics
+        self.lost: set[str] = set()  # of them, those that have to be read again
+        self.early: list[Message] = []  # came before all was complete
+        self.join: PartitionJoin[Part] | None = None
+        self.ready = False
+        self.since: float | None = now  # incomplete since; None once that has been said
 
 
 class JoinSource:
@@ -33,6 +52,11 @@ class JoinSource:
         experts: expert -> full name of its topic of priors.
         window: images, and priors of each expert, held for a partition.
         deadline: seconds of silence after which an expert counts as dead.
+        keep_late: hand out priors whose image has left, each as a `LatePrior`; else they are
+            dropped.
+
+    Attributes:
+        held: messages that wait for nothing but a place in their lane.
     """
 
     def __init__(
@@ -43,102 +67,209 @@ class JoinSource:
         *,
         window: int,
         deadline: float,
+        keep_late: bool = False,
     ) -> None:
         self._images = images
+        self._names = {topic: name for name, topic in experts.items()}
         self._topics = {IMAGES: images, **experts}
-        self._streams = {topic: stream for stream, topic in self._topics.items()}
-        self._schemas = {images: "Image"} | {
-            topic: f"Prior:{name}" for name, topic in experts.items()
+        self.topics = list(self._topics.values())
+        self._parts = Parts(codec, experts)
+        self._readers: dict[str, Callable[[bytes], dict[str, Any]]] = {
+            name: partial(codec.decode, f"Prior:{name}") for name in experts
         }
-        self.topics = list(self._streams)
-        self._codec = codec
-        self._window = window
-        self._deadline = deadline
-        self._joins: dict[int, PartitionJoin[_Part]] = {}
+        self._new = partial(
+            PartitionJoin[Part], experts, window=window, deadline=deadline, keep_late=keep_late
+        )
+        self._numbers: dict[int, _Number] = {}
+        self._ready: deque[_Number] = deque()  # something of theirs may leave
+        self._changed: set[int] = set()  # since the last look at the pauses
         self._paused: set[TopicPartition] = set()
+        self._last = self._clock = self._tick = 0.0
+        self._count = 0
+        self.held = 0
+
+    # -- which partitions are ours -----------------------------------------------------------------
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        """Raises `TopicError` where a partition number is not ours on every topic."""
-        held: dict[int, set[str]] = {}
-        for topic, number in partitions:
-            held.setdefault(number, set()).add(topic)
-        for number, topics in held.items():
-            if topics != set(self.topics):
-                lacking = ", ".join(sorted(set(self.topics) - topics))
-                raise TopicError(
-                    f"partition {number} came without {lacking}: what is joined must be assigned "
-                    "together; are partition counts equal, and is the assignor `range`?"
-                )
-            self._joins[number] = PartitionJoin(
-                (stream for stream in self._topics if stream != IMAGES),
-                window=self._window,
-                deadline=self._deadline,
-            )
+        came = list(partitions)
+        self.revoked(came)  # where they were ours already, they begin anew
+        for topic, number in came:
+            held = self._numbers.get(number)
+            if held is None:
+                held = self._numbers[number] = _Number((self._images, number), self._clock)
+            held.ours.add(topic)
+            self._changed.add(number)
+            if len(held.ours) == len(self.topics):
+                self._begin(held)
+
+    def _begin(self, held: _Number) -> None:
+        held.join = self._new()
+        early, held.early = held.early, []
+        for message in early:
+            self._give(held, held.join, message)
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         for topic, number in partitions:
-            self._joins.pop(number, None)
+            held = self._numbers.get(number)
+            if held is None or topic not in held.ours:
+                continue
+            held.ours.discard(topic)
+            held.lost.discard(topic)
+            held.early = [each for each in held.early if each.topic() != topic]
             self._paused.discard((topic, number))
+            self._changed.add(number)
+            if held.join is not None:
+                self._end(held, held.join)
+            if not held.ours:
+                del self._numbers[number]
+
+    def _end(self, held: _Number, join: PartitionJoin[Part]) -> None:
+        self._count -= join.held
+        held.join = None
+        held.since = self._clock
+        held.lost = set(held.ours)
+        if held.ready:
+            held.ready = False
+            self._ready.remove(held)
+
+    def lanes(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """The lanes whose records commit anything of these partitions."""
+        return {(self._images, number) for _, number in partitions}
+
+    def rewinds(self) -> set[TopicPartition]:
+        """Partitions to seek to their committed offsets before anything more is polled.
+
+        What was read of them is forgotten, though they stayed ours. Each is named once; from then
+        on what is offered of it is taken to come from there.
+        """
+        places = set()
+        for number, held in self._numbers.items():
+            if held.lost and held.join is not None:
+                places |= {(topic, number) for topic in held.lost}
+                held.lost.clear()
+        return places
+
+    # -- messages in -------------------------------------------------------------------------------
 
     def offer(self, message: Message, now: float) -> None:
+        if now != self._last:
+            self._listen(now)
         topic, number = place(message)
-        join = self._joins.get(number)
-        if join is None:  # revoked while the poll returned
-            return
-        try:
-            part = _Part(message, decode(self._codec, self._schemas, message), None)
-        except SchemaError as error:
-            part = _Part(message, None, error)
-        stream = self._streams[topic]
-        at = offset(message)
-        if stream == IMAGES:
-            join.image(at, part, now, readable=part.record is not None)
+        held = self._numbers.get(number)
+        if held is None or topic not in held.ours or (held.lost and topic in held.lost):
+            return  # revoked while the poll returned, or read again later
+        if held.join is None:
+            held.early.append(message)
         else:
-            image = part.record.value["offset"] if part.record is not None else None
-            join.prior(stream, at, image, part, now)
+            self._give(held, held.join, message)
+
+    def _give(self, held: _Number, join: PartitionJoin[Part], message: Message) -> None:
+        name = self._names.get(message.topic() or "")
+        if name is None:
+            part = self._parts.image(message)
+            join.image(offset(message), part, self._clock, readable=part.error is None)
+        else:
+            part = self._parts.prior(name, message)
+            join.prior(name, offset(message), part.of, part, self._clock)
+        self._count += 1
+        self._changed.add(held.lane[1])
+        if not held.ready:
+            held.ready = True
+            self._ready.append(held)
+
+    # -- records out -------------------------------------------------------------------------------
 
     def take(self, full: set[TopicPartition], now: float) -> Arrival | None:
-        for number in list(self._joins):
-            lane = (self._images, number)
-            if lane in full:
+        if now != self._last:
+            self._listen(now)
+        ready = self._ready
+        for _ in range(len(ready)):
+            held = ready[0]
+            if held.lane in full:
+                ready.rotate(-1)
                 continue
-            join = self._joins[number]
-            joined = join.next(now)
+            join = held.join
+            assert join is not None
+            before = join.held
+            joined = join.next(self._clock)
+            self._count -= before - join.held
+            self._changed.add(held.lane[1])
             if join.late:
                 metrics.LATE_PRIORS.labels("fusion").inc(join.late)
                 join.late = 0
             if joined is not None:
                 # To the end: each partition in its turn, or a backlog of one would hold up all.
-                self._joins[number] = self._joins.pop(number)
-                return self._arrival(lane, joined)
+                ready.rotate(-1)
+                self.held = self._count
+                return self._arrival(held, joined)
+            held.ready = False
+            ready.popleft()
+        self.held = self._count if ready else 0
         return None
 
     def pauses(self, full: set[TopicPartition]) -> set[TopicPartition]:
-        paused = set()
-        for number, join in self._joins.items():
+        paused = self._paused
+        for number in self._changed:
+            held = self._numbers.get(number)
+            if held is None:
+                continue
             for stream, topic in self._topics.items():
                 place = (topic, number)
-                # A paused stream is resumed at half, so that it does not flutter.
-                over = not join.half_empty(stream) if place in self._paused else join.full(stream)
-                if over:
-                    paused.add(place)
-        self._paused = paused
+                if held.join is None:
+                    over = topic in held.ours
+                elif place in paused:  # resumed at half, so that it does not flutter
+                    over = not held.join.half_empty(stream)
+                else:
+                    over = held.join.full(stream)
+                (paused.add if over else paused.discard)(place)
+        self._changed.clear()
         return set(paused)
 
-    def _arrival(self, lane: TopicPartition, joined: Joined[_Part]) -> Arrival:
-        commits = {
-            (self._topics[stream], lane[1]): passed for stream, passed in joined.passed.items()
-        }
-        part = joined.image or joined.unreadable
-        assert part is not None
-        if part.record is None:
-            return Arrival(lane, commits, part.message, error=part.error)
-        record = part.record
-        record.missing = joined.missing
-        for name, prior in joined.priors.items():
-            if prior.record is None or prior.record.value["image_id"] != record.value["image_id"]:
+    def _listen(self, now: float) -> None:
+        """Time goes on; not by more than a while in which nobody could have been heard."""
+        self._clock += min(max(0.0, now - self._last), _PAUSE)
+        self._last = now
+        if self._clock < self._tick:
+            return
+        self._tick = self._clock + _TICK
+        for number, held in self._numbers.items():
+            if held.join is not None:
+                if held.join.waiting and not held.ready:
+                    held.ready = True
+                    self._ready.append(held)
+            elif held.since is not None and self._clock - held.since >= _PATIENCE:
+                held.since = None
+                log.warning(
+                    "partition %d is ours on %s, not on %s: nothing of it is joined until it is; "
+                    "are partition counts equal, and is the assignor `range`?",
+                    number, ", ".join(sorted(held.ours)),
+                    ", ".join(sorted(set(self.topics) - held.ours)),
+                )  # fmt: skip
+
+    def _arrival(self, held: _Number, joined: Joined[Part]) -> Arrival:
+        lane = held.lane
+        number = lane[1]
+        topics = self._topics
+        commits = {(topics[stream], number): passed for stream, passed in joined.passed.items()}
+        if joined.late:
+            ((name, part),) = joined.priors.items()
+            late = LatePrior(name, part.record(topics[name], number, self._readers[name]))
+            return Arrival(lane, commits, part.message, late)
+        image = joined.image
+        if image is None:
+            assert joined.unreadable is not None
+            return Arrival(lane, commits, joined.unreadable.message, error=joined.unreadable.error)
+        record = image.record(lane[0], number)
+        missing = joined.missing
+        priors: dict[str, Record] = {}
+        for name, part in joined.priors.items():
+            if part.image_id != image.image_id:
                 # A topic was made anew and the other was not: offsets agree, contents do not.
-                record.missing[name] = "its prior at this place is of another image"
-            else:
-                record.joined[name] = prior.record
-        return Arrival(lane, commits, part.message, record)
+                missing[name] = "its prior at this place is of another image"
+                continue
+            priors[name] = part.record(topics[name], number, self._readers[name])
+            if part.failed is not None:
+                missing[name] = part.failed
+        record.joined = priors
+        record.missing = missing
+        return Arrival(lane, commits, image.message, record)

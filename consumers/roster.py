@@ -13,8 +13,10 @@ from consumers.expert import Expert, experts
 from consumers.expert_stage import ExpertStage
 from consumers.fetch import Fetch
 from consumers.fusion import Fusion
+from consumers.incomplete import Incomplete
 from consumers.join_source import JoinSource
 from consumers.outputs import Outputs
+from consumers.passed import Passed
 from consumers.source import Source, TopicSource
 from consumers.stage import Stage
 from consumers.transaction import Transactions
@@ -86,6 +88,7 @@ class _Built:
     stage: Stage
     source: Source
     in_flight: int
+    passed: Passed | None = None
 
 
 class Roster:
@@ -116,11 +119,12 @@ class Roster:
         return Worker(
             built.stage,
             built.source,
-            clients.consumer(kafka, stage),
-            Transactions(lambda: clients.producer(kafka, identity)),
+            lambda: clients.consumer(kafka, stage, instance=instance),
+            Transactions(lambda: clients.producer(kafka, identity), patience=kafka.retry_for),
             Outputs(stage, self._codec, kafka.prefix),
             settings.worker,
             in_flight=built.in_flight,
+            passed=built.passed,
         )
 
     def _build(self, stage: str) -> _Built:
@@ -142,7 +146,7 @@ class Roster:
             case "fusion":
                 engine = caption_engine(settings.caption)
                 return _Built(
-                    Fusion(engine, self._store),
+                    Fusion(engine, self._store, self._codec, self._incomplete()),
                     self._join(),
                     max(in_flight, settings.caption.concurrency),
                 )
@@ -161,7 +165,14 @@ class Roster:
         expert = expert_classes([name])[name](self._settings.experts)  # type: ignore[call-arg]
         follows = expert.follows
         schema = "Image" if follows == topics.IMAGES else f"Prior:{follows.partition('.')[2]}"
-        return _Built(ExpertStage(expert, self._store), self._records({follows: schema}), in_flight)
+        # A late answer is of use only where it makes a new caption.
+        drop = self._settings.join.late == "drop"
+        return _Built(
+            ExpertStage(expert, self._store),
+            self._records({follows: schema}),
+            in_flight,
+            Passed(self._settings.kafka, name, "fusion") if drop else None,
+        )
 
     def _records(self, schemas: dict[str, str]) -> TopicSource:
         full = {self._topics[name].name: schema for name, schema in schemas.items()}
@@ -175,7 +186,13 @@ class Roster:
             self._codec,
             window=self._settings.join.window,
             deadline=self._settings.join.deadline,
+            keep_late=self._settings.join.late == "recaption",
         )
+
+    def _incomplete(self) -> Incomplete | None:
+        if self._settings.join.late != "recaption":
+            return None
+        return Incomplete(self._store, self._codec, self._topics[topics.CAPTIONS].name)
 
     def _dataset(self) -> Dataset:
         classes = expert_classes(self._settings.experts.roster)

@@ -7,14 +7,15 @@ says which partitions to pause, so that what it holds stays bounded and Kafka is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol
 
 from confluent_kafka import Message
 
 from consumers.stage import Record
-from schemas import Codec, SchemaError
+from schemas import Codec
 
 TopicPartition = tuple[str, int]
 Headers = list[tuple[str, str | bytes | None]]
@@ -28,7 +29,8 @@ class Arrival:
         lane: records of one lane are committed in the order in which they were handed out.
         commits: for each partition, the offset to commit once this one is finished.
         message: the message as it came, for its headers, and for the dead letter it may become.
-        record: None where `error` says why the message cannot be read.
+        record: None where `error` says why the message cannot be read. (A record that nobody has
+            looked into yet may turn out unreadable later.)
     """
 
     lane: TopicPartition
@@ -42,10 +44,20 @@ class Source(Protocol):
     """What the worker asks of a source. All calls come from the event loop's thread."""
 
     topics: list[str]
+    held: int
+    """Messages polled and not yet handed out."""
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None: ...
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None: ...
+
+    def lanes(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """The lanes whose records commit anything of these partitions."""
+
+    def rewinds(self) -> set[TopicPartition]:
+        """Partitions whose polled messages were forgotten, though they stayed ours: each is to be
+        read again from its committed offset. Each is named once; from this call on, what is offered
+        of it is taken to come from there."""
 
     def offer(self, message: Message, now: float) -> None:
         """Take one polled message."""
@@ -59,8 +71,9 @@ class Source(Protocol):
 
 @dataclass(slots=True)
 class _Buffer:
+    lane: TopicPartition
+    read: Callable[[bytes], dict[str, Any]]
     messages: deque[Message] = field(default_factory=deque)
-    paused: bool = False
 
 
 class TopicSource:
@@ -68,57 +81,71 @@ class TopicSource:
 
     Args:
         schemas: topic -> name of the schema of its records.
-        depth: messages held for a partition before it is paused.
+        depth: messages held, all partitions together, before those that hold most are paused.
     """
 
-    def __init__(self, schemas: Mapping[str, str], codec: Codec, *, depth: int = 256) -> None:
+    def __init__(self, schemas: Mapping[str, str], codec: Codec, *, depth: int = 1000) -> None:
         self.topics = list(schemas)
-        self._schemas = dict(schemas)
-        self._codec = codec
+        self.held = 0
+        self._readers = {topic: partial(codec.decode, name) for topic, name in schemas.items()}
         self._depth = depth
+        self._paused = False
         self._buffers: dict[TopicPartition, _Buffer] = {}
-        self._turn: deque[TopicPartition] = deque()
+        self._turn: deque[_Buffer] = deque()
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None:
-        for partition in partitions:
-            self._buffers[partition] = _Buffer()
-            self._turn.append(partition)
+        for lane in partitions:
+            buffer = self._buffers[lane] = _Buffer(lane, self._readers[lane[0]])
+            self._turn.append(buffer)
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
-        for partition in partitions:
-            if self._buffers.pop(partition, None) is not None:
-                self._turn.remove(partition)
+        for lane in partitions:
+            buffer = self._buffers.pop(lane, None)
+            if buffer is not None:
+                self.held -= len(buffer.messages)
+                self._turn = deque(each for each in self._turn if each is not buffer)
+
+    def lanes(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
+        return set(partitions)
+
+    def rewinds(self) -> set[TopicPartition]:
+        return set()
 
     def offer(self, message: Message, now: float) -> None:
         buffer = self._buffers.get(place(message))
         if buffer is not None:  # else it was revoked while the poll returned
             buffer.messages.append(message)
+            self.held += 1
 
     def take(self, full: set[TopicPartition], now: float) -> Arrival | None:
-        for _ in range(len(self._turn)):
-            lane = self._turn[0]
-            self._turn.rotate(-1)
-            buffer = self._buffers[lane]
-            if buffer.messages and lane not in full:
-                return self._read(lane, buffer.messages.popleft())
+        turn = self._turn
+        for _ in range(len(turn)):
+            buffer = turn[0]
+            turn.rotate(-1)
+            if buffer.messages and buffer.lane not in full:
+                self.held -= 1
+                return _arrival(buffer, buffer.messages.popleft())
         return None
 
     def pauses(self, full: set[TopicPartition]) -> set[TopicPartition]:
-        paused = set()
-        for lane, buffer in self._buffers.items():
-            held = len(buffer.messages)
-            # Resuming at half keeps the buffer from running dry while the fetcher starts again.
-            buffer.paused = held >= (self._depth // 2 if buffer.paused else self._depth)
-            if buffer.paused:
-                paused.add(lane)
-        return paused
+        # The client throws away what it fetched of a paused partition, so that pausing is for what
+        # is stalled; what is only busy is not polled for a moment.
+        if self.held < self._depth // 2:
+            self._paused = False
+        elif self.held >= self._depth:
+            self._paused = True
+        if not self._paused:
+            return set()
+        share = max(1, self._depth // (2 * len(self._buffers)))
+        return {lane for lane, buffer in self._buffers.items() if len(buffer.messages) >= share}
 
-    def _read(self, lane: TopicPartition, message: Message) -> Arrival:
-        commits = {lane: offset(message) + 1}
-        try:
-            return Arrival(lane, commits, message, decode(self._codec, self._schemas, message))
-        except SchemaError as error:
-            return Arrival(lane, commits, message, error=error)
+
+def _arrival(buffer: _Buffer, message: Message) -> Arrival:
+    lane = buffer.lane
+    at = message.offset() or 0
+    key = (message.key() or b"").decode("utf-8", "replace")
+    record = Record(lane[0], lane[1], at, key, None, message.value() or b"", buffer.read)
+    return Arrival(lane, {lane: at + 1}, message, record)
 
 
 def decode(codec: Codec, schemas: Mapping[str, str], message: Message) -> Record:

@@ -11,39 +11,78 @@ every stage. What a stage may raise is part of its interface:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol
 
 Value = Mapping[str, Any]
 
 
-@dataclass(slots=True)
 class Record:
-    """One record of the stage's input, decoded.
+    """One record of the stage's input.
 
-    `raw` is the message's value as it came. `joined` is filled by a join only: for each expert
-    that answered, its prior.
+    Attributes:
+        raw: the message's value as it came.
+        joined: filled by a join only: for each expert that answered, its prior.
+        missing: filled by a join only: for each expert that did not, why.
+
+    Args:
+        value: the record decoded, or None: `read` does it when it is first asked for, so that what
+            is only passed on is never decoded.
     """
 
-    topic: str
-    partition: int
-    offset: int
-    key: str
-    value: dict[str, Any]
-    raw: bytes
-    joined: dict[str, Record] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
+    __slots__ = (
+        "_read", "_value", "joined", "key", "missing", "offset", "partition", "raw", "topic",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: str,
+        value: dict[str, Any] | None,
+        raw: bytes,
+        read: Callable[[bytes], dict[str, Any]] | None = None,
+    ) -> None:
+        self.topic = topic
+        self.partition = partition
+        self.offset = offset
+        self.key = key
+        self.raw = raw
+        self.joined: Mapping[str, Record] = _NONE
+        self.missing: Mapping[str, str] = _NONE
+        self._value = value
+        self._read = read
+
+    @property
+    def value(self) -> dict[str, Any]:
+        """The record, decoded. Raises `schemas.SchemaError` where it cannot be read."""
+        if self._value is None:
+            assert self._read is not None
+            self._value = self._read(self.raw)
+        return self._value
+
+
+# Shared by all records that no join has filled, which is most of them.
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(slots=True)
 class Emit:
-    """One record to publish. `schema` names a schema the worker's codec was given."""
+    """One record to publish. `schema` names a schema the worker's codec was given.
+
+    `value` may be bytes that are framed already: a record passed on as it came.
+    `ends`: whether this is what became of the URL; a record that only replaces an earlier one is
+    not, and is not counted to the URL's run.
+    """
 
     topic: str
     key: str
-    value: Value
+    value: Value | bytes
     schema: str
+    ends: bool = True
 
 
 class Rejected(Exception):

@@ -7,20 +7,26 @@ was to publish is still in memory and is published again.
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
 from consumers.source import Headers
+from densefusion import clients
 from densefusion.errors import BrokerError
 
 log = logging.getLogger("densefusion.transaction")
 
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.INVALID_PRODUCER_EPOCH}
 _CALL_SECONDS = 10.0
+# The brokers abort an older transaction (transaction.timeout.ms), then call its producer fenced.
+_EXPIRED_SECONDS = 0.9 * clients.TRANSACTION_SECONDS
 
 
 @dataclass(slots=True)
@@ -49,10 +55,11 @@ class Transactions:
         patience: seconds to try again what may pass.
     """
 
-    def __init__(self, make: Callable[[], Producer], *, patience: float = 60.0) -> None:
+    def __init__(self, make: Callable[[], Producer], *, patience: float = 180.0) -> None:
         self._make = make
         self._patience = patience
         self._producer: Producer | None = None
+        self._began = 0.0
 
     def open(self) -> None:
         """Register the transactional id; fences whoever had it, and ends what they left open.
@@ -84,10 +91,15 @@ class Transactions:
         """
         producer = self._producer
         assert producer is not None
+        self._began = time.monotonic()
         try:
             producer.begin_transaction()
-            for message in outgoing:
-                self._produce(producer, message)
+            for topic, run in itertools.groupby(outgoing, _batchable):
+                if topic is None:
+                    for message in run:
+                        self._produce(producer, message)
+                else:
+                    self._produce_batch(producer, topic, run)
             # Group metadata with the offsets is what fences a zombie (KIP-447).
             self._again(
                 producer.send_offsets_to_transaction,
@@ -106,20 +118,41 @@ class Transactions:
                     message.topic, message.value, message.key, headers=message.headers or None
                 )
             except BufferError:
-                if time.monotonic() > until:
-                    raise BrokerError(
-                        f"the brokers have taken nothing for {self._patience:.0f} s"
-                    ) from None
-                producer.poll(0.1)
+                self._make_room(producer, until)
             else:
                 return
+
+    def _produce_batch(self, producer: Producer, topic: str, run: Iterable[Outgoing]) -> None:
+        """One call for all of `run`, which has no headers (the client's batches take none)."""
+        until = time.monotonic() + self._patience
+        rest = [{"value": message.value, "key": message.key} for message in run]
+        while rest:
+            with contextlib.suppress(BufferError):
+                producer.produce_batch(topic, rest)
+            failed = [each for each in rest if "_error" in each]
+            for each in failed:
+                error: Any = each.pop("_error")
+                if error.code() != KafkaError._QUEUE_FULL:
+                    raise KafkaException(error)
+            rest = failed
+            if rest:
+                self._make_room(producer, until)
+
+    def _make_room(self, producer: Producer, until: float) -> None:
+        if time.monotonic() > until:
+            raise BrokerError(f"the brokers have taken nothing for {self._patience:.0f} s")
+        producer.poll(0.1)
 
     def _recover(self, producer: Producer, error: KafkaError) -> None:
         """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
         if error.code() in _FENCED:
-            raise BrokerError(
-                "fenced: another worker runs under the same instance name; give each its own"
-            )
+            if time.monotonic() - self._began < _EXPIRED_SECONDS:
+                raise BrokerError(
+                    "fenced: another worker runs under the same instance name; give each its own"
+                )
+            log.warning("the transaction was not committed in time, and aborted by the brokers")
+            self.open()
+            raise Uncertain(error.str())
         log.warning("transaction failed: %s", error.str())
         if error.txn_requires_abort():
             try:
@@ -147,3 +180,7 @@ class Transactions:
                 time.sleep(0.1)
             else:
                 return
+
+
+def _batchable(message: Outgoing) -> str | None:
+    return None if message.headers else message.topic

@@ -10,17 +10,19 @@ slow commit or a slow broker holds up neither polling nor the other records.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer
 
 from consumers.checkpoints import Checkpoints
 from consumers.lanes import Lanes, Slot
+from consumers.membership import Membership
 from consumers.outputs import Outputs
+from consumers.passed import Passed
+from consumers.runners import Runners
 from consumers.source import Arrival, Source
 from consumers.stage import Rejected, Stage
 from consumers.transaction import Outgoing, Transactions
@@ -30,44 +32,57 @@ from densefusion.settings import Worker as WorkerSettings
 
 log = logging.getLogger("densefusion.worker")
 _POLL = 500
-_POLL_SECONDS = 0.1
-_REVOKE_SECONDS = 20.0
+_ROOM_SECONDS = 0.2
+_REVOKE_COMMIT_SECONDS = 20.0
 
 
 class Worker:
     """Runs one stage until it is told to stop.
 
     Args:
+        consumer: builds one.
         in_flight: records in work at the same time.
+        passed: where its partitions start, if that is not where its group stands.
     """
 
     def __init__(
         self,
         stage: Stage,
         source: Source,
-        consumer: Consumer,
+        consumer: Callable[[], Consumer],
         transactions: Transactions,
         outputs: Outputs,
         settings: WorkerSettings,
         *,
         in_flight: int,
+        passed: Passed | None = None,
     ) -> None:
         self._stage = stage
         self._source = source
-        self._consumer = consumer
         self._outputs = outputs
         self._settings = settings
-        self._in_flight = in_flight
         self._lanes = Lanes(settings.window)
-        self._working = 0
-        self._paused: set[tuple[str, int]] = set()
+        self._runners = Runners(in_flight, self._take, self._work, self._fail)
         self._stopping = asyncio.Event()
+        self._room = asyncio.Event()  # for more polled messages
         self._failure: BaseException | None = None
-        self._polls = ThreadPoolExecutor(1, thread_name_prefix="poll")
+        self._membership = Membership(consumer, source.topics, self, self._fail, passed=passed)
         self._checkpoints = Checkpoints(
-            stage.name, self._lanes, consumer, transactions, outputs, settings, self._fill
+            stage.name,
+            self._lanes,
+            self._membership,
+            transactions,
+            outputs,
+            settings,
+            self._runners.fill,
         )
-        self.assigned: set[tuple[str, int]] = set()
+        self._records_in = metrics.RECORDS_IN.labels(stage.name)
+        self._seconds = metrics.PROCESS_SECONDS.labels(stage.name)
+
+    @property
+    def partitions(self) -> set[tuple[str, int]]:
+        """Those that are ours now."""
+        return self._membership.assigned
 
     def stop(self) -> None:
         """Finish the work in hand, commit, and leave. Safe to call again."""
@@ -81,22 +96,17 @@ class Worker:
             DependencyError: a broker, the object store or a caption server is down for longer than
                 the retries last. What was not finished stays uncommitted.
         """
-        self._loop = asyncio.get_running_loop()
         await self._stage.open()
         try:
             await self._checkpoints.open()
-            self._consumer.subscribe(
-                self._source.topics,
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_lost,
-            )
+            self._membership.join()
             committer = asyncio.create_task(self._commit_by_time())
             try:
                 await self._pump()
                 await self._finish()
             finally:
                 committer.cancel()
+                self._runners.close()
         finally:
             await self._leave()
         if self._failure is not None:
@@ -112,71 +122,49 @@ class Worker:
 
     async def _pump(self) -> None:
         while not self._stopping.is_set():
-            messages = await self._loop.run_in_executor(self._polls, self._poll)
+            messages = await self._membership.poll(_POLL, self._source.rewinds())
             now = time.monotonic()
             for message in messages:
-                error = message.error()
-                if error is None:
-                    self._source.offer(message, now)
-                else:
-                    self._poll_error(error)
-            self._fill()
-            self._apply_pauses()
+                self._source.offer(message, now)
+            self._runners.fill()
+            if self._source.held >= _POLL:
+                # Polling on would only pause and resume; each resume fetches anew.
+                self._room.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_ROOM_SECONDS):
+                        await self._room.wait()
+            self._membership.pause(self._source.pauses(self._lanes.full))
 
-    def _poll(self) -> list[Message]:
-        # Wait for one, then take what is there: a full batch is not worth waiting for.
-        messages = self._consumer.consume(1, _POLL_SECONDS)
-        if messages:
-            messages += self._consumer.consume(_POLL - 1, 0)
-        return messages
-
-    def _poll_error(self, error: KafkaError) -> None:
-        if error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            self._fail(BrokerError(f"consuming {', '.join(self._source.topics)}: {error.str()}"))
-        else:
-            log.warning("consuming: %s", error.str())
-
-    def _fill(self) -> None:
-        """Start what may start."""
-        full = self._lanes.full()
-        now = time.monotonic()
-        while self._working < self._in_flight and not self._stopping.is_set():
-            arrival = self._source.take(full, now)
-            if arrival is None:
-                return
-            slot = self._lanes.add(arrival)
-            self._working += 1
-            slot.task = self._loop.create_task(self._work(slot))
-            slot.task.add_done_callback(partial(self._worked, slot))
-            if full or len(self._lanes) >= self._settings.window:
-                full = self._lanes.full()
-
-    def _apply_pauses(self) -> None:
-        wanted = self._source.pauses(self._lanes.full()) & self.assigned
-        try:
-            if stop := wanted - self._paused:
-                self._consumer.pause([TopicPartition(*each) for each in stop])
-            if go := (self._paused & self.assigned) - wanted:
-                self._consumer.resume([TopicPartition(*each) for each in go])
-        except KafkaException as error:  # revoked in this very moment
-            log.debug("pausing: %s", error)
-        self._paused = wanted
+    def _take(self) -> Slot | None:
+        """The next record that may start."""
+        if self._stopping.is_set():
+            return None
+        arrival = self._source.take(self._lanes.full, time.monotonic())
+        if self._source.held < _POLL // 2:
+            self._room.set()
+        if arrival is None:
+            return None
+        self._records_in.inc()
+        slot = self._lanes.add(arrival)
+        if arrival.lane in self._lanes.full:
+            self._checkpoints.hurry()
+        return slot
 
     # -- work ----------------------------------------------------------------------------------
 
     async def _work(self, slot: Slot) -> None:
         arrival = slot.arrival
-        metrics.RECORDS_IN.labels(self._stage.name).inc()
         started = time.monotonic()
         try:
             slot.outgoing = await self._outcome(arrival)
         except DependencyError as error:
             self._fail(error)
+            return
         except Exception as error:  # the record is at fault: it must neither stop us nor loop
             log.exception("dead letter: %s %s", arrival.lane, arrival.commits)
             slot.outgoing = self._outputs.dead_letter(error, arrival)
-        finally:
-            metrics.PROCESS_SECONDS.labels(self._stage.name).observe(time.monotonic() - started)
+        self._seconds.observe(time.monotonic() - started)
+        self._checkpoints.finished(slot)
 
     async def _outcome(self, arrival: Arrival) -> list[Outgoing]:
         if arrival.record is None:
@@ -187,83 +175,71 @@ class Worker:
         except Rejected as rejected:
             return self._outputs.rejected(rejected, arrival)
 
-    def _worked(self, slot: Slot, _: asyncio.Task[None]) -> None:
-        """A record is finished, or was cancelled, perhaps before it began."""
-        self._working -= 1
-        self._checkpoints.finished(slot)
-        self._fill()
-
     def _fail(self, error: BaseException) -> None:
         """Stop because of `error`; the first one is what `run` raises."""
         if self._failure is None:
             self._failure = error
         self.stop()
 
-    # -- rebalances: called in the polling thread, handled on the loop ---------------------------
+    # -- rebalances ----------------------------------------------------------------------------
 
-    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        # librdkafka keeps its pause flags across assignments.
-        consumer.resume(partitions)
-        self._on_loop(self._assigned(_places(partitions)))
-
-    def _on_revoke(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._on_loop(self._revoked(_places(partitions), commit=True))
-
-    def _on_lost(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        self._on_loop(self._revoked(_places(partitions), commit=False))
-
-    def _on_loop(self, handler: object) -> None:
-        future: Future[None] = asyncio.run_coroutine_threadsafe(handler, self._loop)  # type: ignore[arg-type]
-        try:
-            future.result(_REVOKE_SECONDS)
-        except TimeoutError:
-            log.error("a rebalance was not handled in %.0f s", _REVOKE_SECONDS)
-            future.cancel()
-
-    async def _assigned(self, partitions: set[tuple[str, int]]) -> None:
-        log.info("assigned %d partitions", len(partitions))
+    async def assigned(self, partitions: set[tuple[str, int]]) -> None:
         metrics.REBALANCES.labels(self._stage.name).inc()
-        self.assigned |= partitions
-        self._paused -= partitions
+        self._lanes.open(self._source.lanes(partitions))
         self._source.assigned(sorted(partitions))
-        metrics.ASSIGNED.labels(self._stage.name).set(len(self.assigned))
+        metrics.ASSIGNED.labels(self._stage.name).set(len(self.partitions))
 
-    async def _revoked(self, partitions: set[tuple[str, int]], *, commit: bool) -> None:
-        """Commit what is finished of these partitions, and no more; forget the rest."""
-        log.info("%s %d partitions", "revoked" if commit else "lost", len(partitions))
+    async def revoked(self, partitions: set[tuple[str, int]], *, commit: bool) -> None:
+        """Finish what is in work, within the grace; commit what is finished; forget the rest."""
+        lanes = self._source.lanes(partitions)
+        self._lanes.close(lanes)
         if commit:
-            try:
-                await self._checkpoints.commit(partitions)
-            except BrokerError as error:
-                self._fail(error)
-        for slot in self._lanes.drop(partitions):
+            await self._hand_over(lanes)
+        self._drop(lanes)
+        self._source.revoked(partitions)
+        self._stage.revoked(partitions)
+        metrics.ASSIGNED.labels(self._stage.name).set(len(self.partitions - partitions))
+
+    def _drop(self, lanes: set[tuple[str, int]]) -> None:
+        for slot in self._lanes.drop(lanes):
             if slot.outgoing is not None:
                 self._checkpoints.dropped(slot)
             elif slot.task is not None:
                 slot.task.cancel()
-        self.assigned -= partitions
-        self._source.revoked(partitions)
-        self._stage.revoked(partitions)
-        metrics.ASSIGNED.labels(self._stage.name).set(len(self.assigned))
+
+    async def _hand_over(self, lanes: set[tuple[str, int]]) -> None:
+        until = time.monotonic() + self._settings.revoke_grace
+        while self._lanes.unfinished(lanes) and time.monotonic() < until:
+            if self._failure is not None:
+                break
+            await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(_REVOKE_COMMIT_SECONDS):
+                await self._checkpoints.commit(lanes)
+        except TimeoutError:
+            # The group goes on; the brokers refuse this commit if it comes after that.
+            log.warning("revoked partitions were not committed in time")
+        except BrokerError as error:
+            self._fail(error)
 
     # -- leaving -------------------------------------------------------------------------------
 
     async def _finish(self) -> None:
         """Wait for the work in hand, within the grace, and commit what is finished."""
         until = time.monotonic() + self._settings.shutdown_grace
-        while self._working and self._failure is None and time.monotonic() < until:
+        while self._runners.working and self._failure is None and time.monotonic() < until:
             await asyncio.sleep(0.02)
         try:
-            await self._checkpoints.commit()
+            async with asyncio.timeout(max(1.0, until - time.monotonic())):
+                await self._checkpoints.commit()
+        except TimeoutError:
+            log.warning("what is finished could not be committed in time; it will be done again")
         except BrokerError as error:
             self._fail(error)
 
     async def _leave(self) -> None:
-        await self._loop.run_in_executor(self._polls, self._consumer.close)
+        # What is not committed by now is not ours to commit: leaving revokes everything.
+        self._drop(self._source.lanes(self.partitions))
+        await self._membership.leave()
         self._checkpoints.close()
         await self._stage.close()
-        self._polls.shutdown(wait=False)
-
-
-def _places(partitions: Iterable[TopicPartition]) -> set[tuple[str, int]]:
-    return {(each.topic, each.partition) for each in partitions}

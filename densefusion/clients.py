@@ -14,6 +14,8 @@ log = logging.getLogger("densefusion.kafka")
 
 # murmur2_random is the Java client's partitioner: Java and Python producers agree on a key's place.
 _PARTITIONER = "murmur2_random"
+# A worker that dies in a transaction holds up the readers of committed records for so long.
+TRANSACTION_SECONDS = 30
 
 
 def common(settings: Kafka) -> dict[str, Any]:
@@ -45,7 +47,10 @@ def producer(settings: Kafka, transactional_id: str | None = None) -> Producer:
         "enable.idempotence": True,
     }
     if transactional_id is not None:
-        config |= {"transactional.id": transactional_id, "transaction.timeout.ms": 60_000}
+        config |= {
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_SECONDS * 1000,
+        }
     return Producer(config)
 
 
@@ -55,10 +60,12 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
     `range` gives the same partition numbers of every subscribed topic to one consumer, which the
     join needs. Offsets are committed by the worker alone. The user's options win where they tune,
     not where correctness hangs on them.
+
+    Args:
+        instance: name of the worker slot, for static membership (KIP-345) where that is set.
     """
     config = {
-        "session.timeout.ms": settings.session_timeout_ms,
-        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+        **_membership(settings),
         # The worker pauses and polls on while it works, so a longer silence is a stuck loop.
         "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
         "fetch.wait.max.ms": 500,
@@ -70,11 +77,27 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
-        "partition.assignment.strategy": "range",
+        **_assignor(settings),
     }
-    if instance is not None:
+    if instance is not None and settings.static_membership:
         config["group.instance.id"] = instance
     return Consumer(config)
+
+
+def _membership(settings: Kafka) -> dict[str, Any]:
+    # In KIP-848's protocol the brokers set both times (group.consumer.session.timeout.ms).
+    if settings.group_protocol == "consumer":
+        return {}
+    return {
+        "session.timeout.ms": settings.session_timeout_ms,
+        "heartbeat.interval.ms": settings.session_timeout_ms // 4,
+    }
+
+
+def _assignor(settings: Kafka) -> dict[str, Any]:
+    if settings.group_protocol == "consumer":
+        return {"group.protocol": "consumer", "group.remote.assignor": "range"}
+    return {"partition.assignment.strategy": "range"}
 
 
 def _log_error(error: KafkaError) -> None:

@@ -16,7 +16,8 @@ The rooms that import nothing of ours have a root of their own: `schemas.SchemaE
 
 
 class DenseFusionError(Exception):
-    """Root. The command line prints its message, without a traceback, and exits with 2."""
+    """Root. The command line prints its message, without a traceback, and exits with 2 (3 where a
+    dependency is away, since trying again may help)."""
 
 
 class SettingsError(DenseFusionError):

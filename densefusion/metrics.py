@@ -25,6 +25,10 @@ REBALANCES = Counter("densefusion_rebalances_total", "Assignments received.", ["
 ASSIGNED = Gauge("densefusion_assigned_partitions", "Partitions assigned now.", ["stage"])
 # Priors that came when their image had left the join.
 LATE_PRIORS = Counter("densefusion_late_priors_total", "Priors dropped as late.", ["stage"])
+# Captions made again with this expert's late findings.
+RECAPTIONS = Counter("densefusion_recaptions_total", "Captions made again.", ["expert"])
+# Images that an expert passed over, since fusion had captioned them without it.
+SKIPPED = Counter("densefusion_skipped_images_total", "Images nobody waited for.", ["stage"])
 MISSING_PRIORS = Counter(
     "densefusion_missing_priors_total", "Captions without this expert's findings.", ["expert"]
 )

@@ -26,6 +26,17 @@ class Kafka(BaseModel):
     session_timeout_ms: int = Field(
         6000, ge=1000, description="A worker silent for so long loses its partitions."
     )
+    group_protocol: Literal["classic", "consumer"] = Field(
+        "classic", description="consumer: the brokers assign partitions (KIP-848; Kafka 4.0 on)."
+    )
+    static_membership: bool = Field(
+        False,
+        description="A worker keeps its partitions while it restarts (KIP-345); when one leaves "
+        "for good they wait for the session's time-out.",
+    )
+    retry_for: float = Field(
+        180, gt=0, description="Seconds to wait for brokers that are away before a worker stops."
+    )
     options: dict[str, SecretStr] = Field(
         default_factory=dict, description="Further librdkafka options, as JSON (SASL, TLS, ...)."
     )
@@ -49,7 +60,7 @@ class Store(BaseModel):
     access_key: SecretStr = Field(SecretStr(""), description="Else AWS_ACCESS_KEY_ID.")
     secret_key: SecretStr = Field(SecretStr(""), description="Else AWS_SECRET_ACCESS_KEY.")
     timeout: float = Field(30, gt=0, description="Seconds for one request.")
-    retry_for: float = Field(60, gt=0, description="Seconds to retry before the worker stops.")
+    retry_for: float = Field(180, gt=0, description="Seconds to retry before the worker stops.")
     connections: int = Field(16, ge=1, le=256, description="Requests at the same time, a worker.")
 
 
@@ -64,7 +75,23 @@ class Worker(BaseModel):
         0.5, gt=0, description="Seconds between transactions of a busy stream."
     )
     commit_bytes: int = Field(8 << 20, ge=1 << 10, description="Or so many bytes of output.")
+    offset_transactions: bool = Field(
+        True,
+        description="Commit offsets in a transaction even where there is no output. Off for the "
+        "embedded broker, which loses such transactions.",
+    )
     shutdown_grace: float = Field(7, gt=0, description="Seconds for work in hand after SIGTERM.")
+    revoke_grace: float = Field(
+        5, ge=0, le=20, description="Seconds for work in hand on partitions that are taken away."
+    )
+    breaker_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="A worker stops when more than this share of its last records "
+        "became dead letters,",
+    )
+    breaker_window: int = Field(200, ge=10, description="of so many.")
     instance: str | None = Field(
         None,
         description="Names this worker slot: stable across restarts, unique in its group. "
@@ -130,6 +157,11 @@ class Join(BaseModel):
     window: int = Field(1000, ge=1, description="Images waiting, a partition.")
     deadline: float = Field(
         300, gt=0, description="Seconds of silence after which an expert counts as dead."
+    )
+    late: Literal["drop", "recaption"] = Field(
+        "drop",
+        description="What a prior does whose image left without it: it is dropped, or the image is "
+        "captioned again, as a new version.",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ CAPTIONS = "captions"
 REJECTS = "rejects"
 DEAD_LETTERS = "dead-letters"
 _TIMEOUT = 15.0
+_KNOWN_SECONDS = 30.0
+_KNOWN_IN_A_ROW = 3  # answers, of whichever broker
 
 
 def priors(expert: str) -> str:
@@ -53,9 +56,14 @@ class Topics:
     def create(self, names: Iterable[str]) -> list[str]:
         """Make those of `names` that are not there yet; names of the ones made.
 
+        Returns when they can be described, which a moment later than made they may not be: any
+        broker is asked, and hears of them in its own time.
+
         Raises:
             TopicError: the brokers refuse to make one.
+            BrokerError: they do not answer, or do not come to know what was made.
         """
+        names = list(names)
         fresh = [
             NewTopic(
                 self._settings.prefix + name,
@@ -75,7 +83,18 @@ class Topics:
                 raise TopicError(f"topic {name} cannot be made: {error.args[0].str()}") from error
             except TimeoutError as error:
                 raise BrokerError(f"no answer about topic {name} in {_TIMEOUT:.0f} s") from error
+        if made:
+            self._wait_until_known(names)
         return made
+
+    def _wait_until_known(self, names: list[str]) -> None:
+        until = time.monotonic() + _KNOWN_SECONDS
+        quiet = 0
+        while quiet < _KNOWN_IN_A_ROW:
+            quiet = quiet + 1 if len(self.describe(names)) == len(set(names)) else 0
+            if time.monotonic() > until:
+                raise BrokerError(f"topics made {_KNOWN_SECONDS:.0f} s ago are not known to all")
+            time.sleep(0.1)
 
     def describe(self, names: Iterable[str]) -> dict[str, Topic]:
         """What the brokers say of `names` (without the prefix); the missing ones are left out."""

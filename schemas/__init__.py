@@ -5,5 +5,6 @@ Imports nothing of the other rooms.
 
 from schemas.codec import Codec, SchemaError
 from schemas.files import findings_schema, load, prior_schema
+from schemas.splice import Framed
 
-__all__ = ["Codec", "SchemaError", "findings_schema", "load", "prior_schema"]
+__all__ = ["Codec", "Framed", "SchemaError", "findings_schema", "load", "prior_schema"]

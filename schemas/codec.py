@@ -18,7 +18,9 @@ from typing import Any, Protocol
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from schemas.answer import FIELDS, Answer, read_answer
 from schemas.files import RECORDS, Schema, history, load
+from schemas.splice import Framed, Splice
 
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = b"\x00"
@@ -57,6 +59,9 @@ class Codec:
         self._prefixes: dict[str, bytes] = {}
         self._writers: dict[bytes, Schema] = {}
         self._ids: dict[tuple[str, str], bytes] = {}
+        self._schemas: dict[str, Schema] = {}
+        self._nesting: set[str] = set()  # schemas that have records as fields
+        self._splices: dict[tuple[str, frozenset[str]], Splice] = {}
         for name in RECORDS:
             self.add(name, load(name))
         for schema in history():
@@ -66,6 +71,9 @@ class Codec:
         """Make `schema` known as `name`."""
         parsed = _parse(schema)
         mark = rabin(schema)
+        self._schemas[name] = schema
+        if any(_is_record(field["type"]) for field in schema["fields"]):
+            self._nesting.add(name)
         self._readers[name] = parsed
         self._prefixes[name] = SINGLE_OBJECT + mark
         self._writers[mark] = parsed
@@ -73,13 +81,18 @@ class Codec:
     def encode(self, name: str, value: Mapping[str, Any], topic: str) -> bytes:
         """The framed record. `topic` gives the subject for a Schema Registry.
 
+        A field of `value` that is a record of ours may be given as it came, as `Framed`.
+
         Raises:
             SchemaError: the value does not fit the schema.
         """
         out = io.BytesIO()
         out.write(self._prefix(name, topic))
         try:
-            schemaless_writer(out, self._readers[name], value)
+            if name in self._nesting and (carried := _carried(value)):
+                self._splice(name, carried).write(out, value, self._body)
+            else:
+                schemaless_writer(out, self._readers[name], value)
         except Exception as error:  # fastavro raises whatever the value's type led it into
             raise SchemaError(f"{name} does not fit its schema: {error!r}") from error
         return out.getvalue()
@@ -105,6 +118,42 @@ class Codec:
         if not isinstance(value, dict):
             raise SchemaError(f"{name}: not a record")
         return value
+
+    def answer(self, name: str, raw: bytes | None) -> Answer:
+        """What a prior says before its findings; no more is read.
+
+        Raises:
+            SchemaError: no framing, an unknown schema, or bytes that do not fit it.
+        """
+        if not raw:
+            raise SchemaError(f"{name}: the message has no value")
+        writer = self._writer(name, raw)
+        if writer is not self._readers.get(name) and not _begins_as_prior(writer):
+            prior = self.decode(name, raw)
+            reason = (prior["reason"] or "") if prior["status"] == "failed" else None
+            return Answer(
+                prior["image_id"], prior["partition"], prior["offset"], prior["expert"], reason
+            )
+        try:
+            return read_answer(raw, _HEADER[raw[:1]])
+        except (ValueError, IndexError) as error:
+            raise SchemaError(f"{name}: the bytes do not fit the schema: {error!r}") from error
+
+    def _splice(self, name: str, carried: frozenset[str]) -> Splice:
+        splice = self._splices.get((name, carried))
+        if splice is None:
+            splice = self._splices[name, carried] = Splice(self._schemas[name], carried)
+        return splice
+
+    def _body(self, field: str, raw: bytes) -> bytes:
+        """The body of a record that is carried in the field of its name."""
+        name = field.capitalize()
+        reader = self._readers[name]
+        if self._writer(name, raw) is reader:
+            return raw[_HEADER[raw[:1]] :]
+        out = io.BytesIO()  # written with an older schema
+        schemaless_writer(out, reader, self.decode(name, raw))
+        return out.getvalue()
 
     def _prefix(self, name: str, topic: str) -> bytes:
         if self._registry is None:
@@ -148,6 +197,24 @@ class Codec:
                 schema = reader  # the same schema: read it without resolution
             self._writers[prefix] = schema
         return schema
+
+
+def _is_record(kind: Any) -> bool:
+    return isinstance(kind, dict) and kind.get("type") == "record"
+
+
+def _carried(value: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(key for key, field in value.items() if type(field) is Framed)
+
+
+def _begins_as_prior(writer: Schema) -> bool:
+    fields = writer.get("fields", [])[: len(FIELDS)]
+    return [_shape(field) for field in fields] == list(FIELDS)
+
+
+def _shape(field: Schema) -> tuple[str, Any]:
+    kind = field["type"]
+    return field["name"], kind["symbols"] if isinstance(kind, dict) else kind
 
 
 def _parse(schema: Schema) -> Schema:

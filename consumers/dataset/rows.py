@@ -27,6 +27,7 @@ CAPTION_COLUMNS = {
     "engine": "engine",
     "saw_image": "saw_image",
     "prompt_version": "prompt_version",
+    "version": "version",
     "finish": "finish",
     "missing_experts": "missing",
     "tokens_in": "tokens_in",
@@ -53,6 +54,7 @@ REJECT_COLUMNS = (
     "detail",
     "duplicate_of",
     "rejected_at",
+    "attempt",
 )
 # What every expert's struct begins with, straight from its Prior record.
 PRIOR_COLUMNS = ("model", "model_version", "status", "reason")

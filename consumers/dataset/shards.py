@@ -78,7 +78,9 @@ class Shards:
         key = shard_key(self._prefix, self._log, partition, offset, self._size)
         shard = self._shards.setdefault(key, _Shard(partition))
         self._shards.move_to_end(key)
-        shard.fresh[offset] = row
+        held = shard.fresh.get(offset)
+        if held is None or _version(row) >= _version(held):
+            shard.fresh[offset] = row
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         shard.waiting.setdefault(offset, []).append(stored)
         await stored
@@ -145,12 +147,31 @@ class Shards:
 
     def _merge(self, stored: pa.Table | None, rows: pa.Table) -> tuple[pa.Table, bytes]:
         if stored is not None:
+            rows = _without_outdated(rows, stored)
             kept = pc.invert(pc.is_in(stored["offset"], value_set=rows["offset"].combine_chunks()))
             rows = pa.concat_tables([stored.filter(kept), rows])
         rows = rows.sort_by("offset").combine_chunks()
         out = io.BytesIO()
         pq.write_table(rows, out, compression="zstd")
         return rows, out.getvalue()
+
+
+def _version(row: Mapping[str, Any]) -> int:
+    return row.get("version") or 0
+
+
+def _without_outdated(rows: pa.Table, stored: pa.Table) -> pa.Table:
+    """The rows of which no higher version is stored: an older one that is read again, after a
+    crash, does not replace it."""
+    if "version" not in rows.column_names:
+        return rows
+    offsets, versions = stored["offset"].to_pylist(), stored["version"].to_pylist()
+    newest = {at: version or 0 for at, version in zip(offsets, versions, strict=True)}
+    offsets, versions = rows["offset"].to_pylist(), rows["version"].to_pylist()
+    current = [
+        (version or 0) >= newest.get(at, 0) for at, version in zip(offsets, versions, strict=True)
+    ]
+    return rows.filter(pa.array(current, pa.bool_()))
 
 
 def _fitting(

@@ -60,7 +60,8 @@ def connected(settings: Settings) -> Settings:
         ) from error
     kafka = settings.kafka.model_copy(update={"bootstrap": endpoints["kafka"]})
     store = settings.store.model_copy(update={"endpoint": endpoints["s3"]} | _keys(credentials))
-    return settings.model_copy(update={"kafka": kafka, "store": store})
+    worker = settings.worker.model_copy(update={"offset_transactions": False})
+    return settings.model_copy(update={"kafka": kafka, "store": store, "worker": worker})
 
 
 def _keys(credentials: dict[str, str]) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -80,8 +79,7 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
         store.close()
         client = make_topics(settings)
         wanted = all_topics(settings.experts.roster)
-        if client.create(wanted):
-            _wait_for_leaders()
+        client.create(wanted)
         found = client.verify(wanted)
         counted = default_workers(settings) | workers
         stages = [name for name in names for _ in range(counted[name])]
@@ -89,8 +87,3 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
         stack.callback(processes.stop)
         processes.start()
         yield Pipeline(settings, found, processes, embedded)
-
-
-def _wait_for_leaders() -> None:
-    # A topic made this instant may not have its leaders yet; describing it would say "missing".
-    time.sleep(0.5)

@@ -29,13 +29,17 @@ class Life:
     came: dict[int, float] = field(default_factory=dict)  # image -> when
     heard: dict[str, float] = field(default_factory=dict)
     dead: set[str] = field(default_factory=set)
+    behind: set[str] = field(default_factory=set)  # had their deadline to catch up
     out: list[Joined[Entry]] = field(default_factory=list)  # not committed yet
     left: int = 0  # images
 
 
 class JoinWorld:
-    def __init__(self, experts: list[str], window: int, deadline: float) -> None:
+    def __init__(
+        self, experts: list[str], window: int, deadline: float, *, keep_late: bool = False
+    ) -> None:
         self.experts = experts
+        self.keep_late = keep_late
         self.window = window
         self.deadline = deadline
         self.now = 0.0
@@ -59,10 +63,18 @@ class JoinWorld:
 
     # -- the consumer ----------------------------------------------------------------------------
 
-    def restart(self) -> None:
-        """A crash: memory is lost, and both sides are read again from what was committed."""
+    def restart(self, experts: list[str] | None = None) -> None:
+        """A crash: memory is lost, and both sides are read again from what was committed.
+
+        Args:
+            experts: the roster from now on, where that changes.
+        """
+        for expert in experts or []:
+            self.topics.setdefault(expert, [])
+            self.committed.setdefault(expert, 0)
+        self.experts = self.experts if experts is None else experts
         join: PartitionJoin[Entry] = PartitionJoin(
-            self.experts, window=self.window, deadline=self.deadline
+            self.experts, window=self.window, deadline=self.deadline, keep_late=self.keep_late
         )
         self.life = Life(join, dict(self.committed), {stream: [] for stream in self.topics})
         ended = [each.image or each.unreadable for each in self.finished]
@@ -82,8 +94,7 @@ class JoinWorld:
                 life.came[entry.offset] = self.now
                 life.join.image(entry.offset, entry, self.now, readable=entry.image is not None)
             else:
-                life.heard[stream] = self.now
-                life.dead.discard(stream)
+                self._word(stream, entry)
                 life.join.prior(stream, entry.offset, entry.image, entry, self.now)
             count += 1
         return count
@@ -118,8 +129,36 @@ class JoinWorld:
         since = max(life.heard.get(expert, float("-inf")), life.came[image.offset])
         return expert in life.dead or self.now - since >= self.deadline
 
+    def _floor(self) -> int:
+        """A prior for an image before this one is late."""
+        head = self._head()
+        left = self.life.given[IMAGES][: self.life.left]
+        return head.offset if head else left[-1].offset + 1 if left else 0
+
+    def _word(self, expert: str, entry: Entry) -> None:
+        """An expert speaks: whether it keeps up, and what it is given if it does not."""
+        life, head = self.life, self._head()
+        if entry.image is not None and entry.image >= self._floor():
+            life.heard[expert] = self.now
+            life.dead.discard(expert)
+            life.behind.discard(expert)
+            return
+        if expert not in life.dead and not (head and self._gone(expert, head)):
+            return
+        life.dead.add(expert)
+        if expert not in life.behind and not self.keep_late:
+            life.dead.discard(expert)
+            life.behind.add(expert)
+            life.heard[expert] = self.now
+
     def _check(self, joined: Joined[Entry]) -> None:
-        if joined.unreadable is not None and joined.unreadable.stream != IMAGES:
+        floor = self._floor()
+        if joined.late:
+            ((expert, prior),) = joined.priors.items()
+            assert self.keep_late and prior.stream == expert
+            assert prior.image is not None and prior.image < floor
+            assert joined.passed == {expert: prior.offset + 1}
+        elif joined.unreadable is not None and joined.unreadable.stream != IMAGES:
             assert joined.image is None and joined.unreadable.image is None
             assert joined.passed == {joined.unreadable.stream: joined.unreadable.offset + 1}
         else:
@@ -130,9 +169,7 @@ class JoinWorld:
                 for each in self.life.given[expert]
                 if each.offset < joined.passed.get(expert, 0) and each.image is not None
             ]
-            assert all(each.image <= self.last_left for each in used), (
-                "a prior was passed too early"
-            )
+            assert all(each.image < self._floor() for each in used), "a prior was passed too early"
 
     def _check_image(self, joined: Joined[Entry]) -> None:
         life = self.life
@@ -151,15 +188,15 @@ class JoinWorld:
             self._check_prior(expert, head, joined)
 
     def _check_prior(self, expert: str, image: Entry, joined: Joined[Entry]) -> None:
-        given = self.life.given[expert]
-        own = [each for each in given if each.image == image.offset]
-        later = [each for each in given if each.image is not None and each.image > image.offset]
-        if own:
-            assert joined.priors[expert] is own[0]
-            assert joined.passed[expert] >= own[0].offset + 1
+        # Experts speak in order, so their first word of this image or a later one decides.
+        words = (each for each in self.life.given[expert] if each.image is not None)
+        first = next((each for each in words if each.image >= image.offset), None)
+        if first is not None and first.image == image.offset:
+            assert joined.priors[expert] is first
+            assert joined.passed[expert] >= first.offset + 1
             return
         assert expert in joined.missing
-        if later:
+        if first is not None:
             assert joined.missing[expert].startswith("passed by")
         else:
             assert joined.missing[expert].startswith("silent")
@@ -170,6 +207,7 @@ class JoinWorld:
         """What stays waits for an expert that may still answer, and for no other reason."""
         life = self.life
         assert life.join.waiting == len(life.given[IMAGES]) - life.left <= self.window
+        assert life.join.held <= self.window * (1 + len(self.experts))
         head = self._head()
         if head is None:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from consumers.stage import Record, Rejected
 from densefusion.errors import CaptionServerError, StoreError
 from engines.captions import Captioned, CaptionTask, Refused, Unavailable
 from tests.consumers.in_memory_store import InMemoryStore
-from tests.consumers.records import CODEC, image, prior, record
+from tests.consumers.records import CODEC, image, prior
 
 
 class RecordingEngine:
@@ -43,20 +44,37 @@ class RecordingEngine:
         return self.answer
 
 
+class AskingEngine(RecordingEngine):
+    """One that reads its prompt."""
+
+    async def caption(self, task: CaptionTask) -> Captioned:
+        assert task.prompt
+        return await super().caption(task)
+
+
 CAPTIONED = Captioned("A cat.", 0.25, "length", tokens_in=10, tokens_out=3, price=0.001)
 
 
 def joined(priors: dict[str, dict[str, Any]], missing: dict[str, str] | None = None) -> Record:
-    made = record(image(), "images", 2, 17)
+    raw = CODEC.encode("Image", image(), "images")
+    made = Record("images", 2, 17, "abcdef", image(), raw)
+    together: dict[str, Record] = {}
+    made.joined = together
     for name, value in priors.items():
         raw = CODEC.encode(f"Prior:{name}", value, "")
-        made.joined[name] = Record(f"priors.{name}", 2, 30, "abcdef", value, raw)
-    made.missing = missing or {}
+        together[name] = Record(f"priors.{name}", 2, 30, "abcdef", value, raw)
+    # As a join has it: who failed is missing, though it answered.
+    failed = {
+        name: f"failed: {value['reason']}"
+        for name, value in priors.items()
+        if value["status"] == "failed"
+    }
+    made.missing = (missing or {}) | failed
     return made
 
 
 def fusion(engine: RecordingEngine, store: InMemoryStore | None = None) -> Fusion:
-    return Fusion(engine, store or InMemoryStore())  # type: ignore[arg-type]
+    return Fusion(engine, store or InMemoryStore(), CODEC)  # type: ignore[arg-type]
 
 
 async def caption(engine: RecordingEngine, of: Record) -> dict[str, Any]:
@@ -146,3 +164,29 @@ async def test_store_that_is_down_stops_the_worker() -> None:
     store.failure = StoreError("down")
     with pytest.raises(StoreError):
         await fusion(RecordingEngine(CAPTIONED, loads=True), store).process(joined({}))
+
+
+async def test_prior_that_turns_out_broken_is_missing() -> None:
+    broken = joined({"tagging": prior("tagging")})
+    priors = dict(broken.joined)
+    raw = CODEC.encode("Prior:ocr", prior("ocr"), "")[:-4]
+    priors["ocr"] = Record(
+        "priors.ocr", 2, 30, "abcdef", None, raw, partial(CODEC.decode, "Prior:ocr")
+    )
+    broken.joined = priors
+    engine = AskingEngine(CAPTIONED)
+    found = await caption(engine, broken)
+    assert set(engine.tasks[0].priors) == {"tagging"}
+    assert [used["expert"] for used in found["priors"]] == ["tagging"]
+    assert found["missing"] == [{"expert": "ocr", "reason": "its prior cannot be read"}]
+
+
+async def test_what_the_engine_does_not_ask_for_is_not_decoded() -> None:
+    def read(raw: bytes) -> dict[str, Any]:
+        raise AssertionError("decoded")
+
+    passed = joined({})
+    raw = CODEC.encode("Prior:ocr", prior("ocr"), "")
+    passed.joined = {"ocr": Record("priors.ocr", 2, 30, "abcdef", None, raw, read)}
+    found = await caption(RecordingEngine(CAPTIONED), passed)
+    assert [used["record"] for used in found["priors"]] == [raw]

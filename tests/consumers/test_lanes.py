@@ -114,13 +114,13 @@ def test_drop_gives_what_was_in_it() -> None:
 def test_full_counts_finished_records_too() -> None:
     lanes = Lanes(2)
     slots = fill(lanes, A, 1)
-    assert lanes.full() == set()
+    assert lanes.full == set()
     slots += fill(lanes, A, 1, start=1)
     finish(slots[1])
-    assert lanes.full() == {A}
+    assert lanes.full == {A}
     finish(slots[0])
     lanes.take_finished()
-    assert lanes.full() == set()
+    assert lanes.full == set()
 
 
 def test_bytes_are_those_of_the_output() -> None:

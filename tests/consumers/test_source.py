@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from consumers.source import TopicSource, drain
+from schemas import SchemaError
 from tests.consumers.messages import message
 from tests.consumers.records import CODEC, url
 
@@ -56,11 +57,13 @@ def test_full_lanes_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"", None, b"garbage", b"\xc3\x01" + bytes(8)])
-def test_unreadable_message_arrives_with_its_error(raw: bytes | None) -> None:
+def test_unreadable_message_says_so_when_it_is_looked_into(raw: bytes | None) -> None:
     made = source()
     made.offer(message(TOPIC, 0, 3, raw), 0.0)
     (arrival,) = drain(made, 0.0)
-    assert arrival.record is None and arrival.error is not None
+    assert arrival.record is not None
+    with pytest.raises(SchemaError):
+        assert arrival.record.value
     assert arrival.commits == {(TOPIC, 0): 4}
 
 
@@ -79,19 +82,26 @@ def test_two_topics_with_a_schema_each() -> None:
     made.offer(message("urls", 0, 0, raw), 0.0)
     made.offer(message("rejects", 0, 0, raw), 0.0)
     good, bad = drain(made, 0.0)
-    assert good.record is not None and bad.error is not None
+    assert good.record is not None and good.record.value["url"] == url()["url"]
+    with pytest.raises(SchemaError):
+        assert bad.record is not None and bad.record.value
 
 
-def test_deep_buffer_is_paused_and_resumed_below_half() -> None:
-    made = source(depth=4)
-    give(made, 0, 0, 1, 2)
+def test_busy_stream_is_not_paused() -> None:
+    made = source(2, depth=8)
+    give(made, 0, *range(7))
     assert made.pauses(set()) == set()
-    give(made, 0, 3)
+
+
+def test_stalled_stream_is_paused_where_it_holds_most_and_resumed_below_half() -> None:
+    made = source(2, depth=4)
+    give(made, 0, 0, 1, 2, 3)
     paused = []
     for _ in range(4):
-        paused.append(bool(made.pauses(set())))
+        paused.append(made.pauses(set()))
         made.take(set(), 0.0)
-    assert paused == [True, True, True, False]
+    assert paused == [{(TOPIC, 0)}, {(TOPIC, 0)}, {(TOPIC, 0)}, set()]
+    assert made.held == 0
 
 
 def test_revoked_partition_is_forgotten() -> None:

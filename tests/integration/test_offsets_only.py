@@ -71,10 +71,10 @@ async def test_a_stage_that_emits_nothing_commits_every_time(tmp_path: Path) -> 
         worker = Worker(
             Sink(),
             TopicSource({"rows": "ImageUrl"}, codec),
-            clients.consumer(settings, "sink"),
+            lambda: clients.consumer(settings, "sink"),
             Transactions(lambda: clients.producer(settings, "sink-0")),
             Outputs("sink", codec, ""),
-            Settings().worker,
+            stack.apply(Settings()).worker,
             in_flight=8,
         )
         running = asyncio.create_task(worker.run())

@@ -70,10 +70,10 @@ def make_worker(kafka: Kafka, stage: Shuffling, instance: str) -> Worker:
     return Worker(
         stage,
         TopicSource({kafka.prefix + "in": "ImageUrl"}, codec),
-        clients.consumer(kafka, stage.name),
+        lambda: clients.consumer(kafka, stage.name),
         Transactions(lambda: clients.producer(kafka, identity)),
         Outputs(stage.name, codec, kafka.prefix),
-        WorkerSettings(commit_interval=0.2),
+        WorkerSettings(commit_interval=0.2, offset_transactions=False),
         in_flight=16,
     )
 
@@ -172,12 +172,12 @@ async def test_a_second_worker_takes_over_without_losing_or_doubling(kafka: Kafk
     running = [asyncio.create_task(one.run())]
     await until(lambda: len(first.seen) > 50)
     running.append(asyncio.create_task(two.run()))
-    await until(lambda: len(two.assigned) == PARTITIONS // 2)
+    await until(lambda: len(two.partitions) == PARTITIONS // 2)
     put(kafka, [f"b{number}" for number in range(200)])
     await until(lambda: any(url.startswith("b") for url in second.seen))
     one.stop()  # its partitions go to the other, with whatever it had not committed
     await running[0]
-    await until(lambda: len(two.assigned) == PARTITIONS)
+    await until(lambda: len(two.partitions) == PARTITIONS)
 
     def complete() -> bool:
         return sum(len(messages) for messages in got(kafka, "out").values()) >= 800

@@ -28,6 +28,15 @@ REJECT: dict[str, Any] = {
     "detail": "",
     "duplicate_of": None,
     "rejected_at": NOW,
+    "attempt": 2,
+    "input": {
+        "topic": "urls",
+        "partition": 1,
+        "offset": 7,
+        "key": b"u",
+        "value": b"\x00\xff",
+        "headers": [{"name": "run", "value": b"r"}, {"name": "empty", "value": None}],
+    },
 }
 
 

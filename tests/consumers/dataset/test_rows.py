@@ -44,6 +44,7 @@ def caption() -> dict[str, Any]:
         "engine": "openai:m",
         "saw_image": True,
         "prompt_version": "v1",
+        "version": 0,
         "finish": "length",
         "tokens_in": 10,
         "tokens_out": None,
@@ -84,6 +85,7 @@ def reject() -> dict[str, Any]:
         "detail": "",
         "duplicate_of": None,
         "rejected_at": NOW,
+        "attempt": 1,
     }
 
 

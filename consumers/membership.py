@@ -1,0 +1,243 @@
+"""A worker's membership of its consumer group: the consumer, and what the group does to it.
+
+Rebalances call back in the thread that polls; they are handled on the event loop, and the thread
+waits for that, so that a partition is given up only when its work has been handed over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Protocol
+
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+
+from consumers.consumer_thread import ConsumerThread
+from consumers.passed import Passed
+from densefusion.errors import BrokerError
+
+log = logging.getLogger("densefusion.membership")
+Places = set[tuple[str, int]]
+
+_POLL_SECONDS = 0.1
+_COMMITTED_SECONDS = 30.0
+# Longer than a revocation can take; shorter than max.poll.interval.ms, after which the group goes
+# on without us.
+_REBALANCE_SECONDS = 50.0
+_UNRELEASED_SECONDS = 1.0
+_FENCED = "fenced: another worker runs under the same instance name; give each its own"
+
+
+class Rebalanced(Protocol):
+    """What is done, on the event loop, when partitions come and go."""
+
+    async def assigned(self, partitions: Places) -> None: ...
+
+    async def revoked(self, partitions: Places, *, commit: bool) -> None:
+        """`commit`: they are ours until this returns; else they are another's already."""
+
+
+class Membership:
+    """One consumer, subscribed to `topics`.
+
+    Args:
+        make: builds the consumer; called again where the brokers want a new one.
+        patience: seconds to wait until the brokers let a static member in again.
+        passed: where the partitions start, if that is not where the group stands.
+
+    Attributes:
+        group: metadata of the membership, for transactions. It is of the generation whose
+            assignment was handled last, never of a later one: with that, the brokers would take the
+            offsets of partitions that are another worker's by now.
+        assigned: the partitions that are ours.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[], Consumer],
+        topics: list[str],
+        rebalanced: Rebalanced,
+        failed: Callable[[BaseException], None],
+        *,
+        patience: float = 180.0,
+        passed: Passed | None = None,
+    ) -> None:
+        self._make = make
+        self._topics = topics
+        self._rebalanced = rebalanced
+        self._failed = failed
+        self._patience = patience
+        self._passed = passed
+        self._thread = ConsumerThread()
+        self._consumer: Consumer | None = None
+        self._paused: Places = set()
+        self._refused: float | None = None  # since when the brokers do not let us in
+        self.group: object = None
+        self.assigned: Places = set()
+
+    def join(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._consumer = self._make()
+        self._consumer.subscribe(
+            self._topics,
+            on_assign=self._on_assign,
+            on_revoke=partial(self._on_revoke, commit=True),
+            on_lost=partial(self._on_revoke, commit=False),
+        )
+
+    async def leave(self) -> None:
+        if self._consumer is not None:
+            await self._thread.run(self._consumer.close)
+        self._thread.close()
+
+    async def poll(self, most: int, rewinds: Places) -> list[Message]:
+        """Up to `most` messages; none after a moment without any.
+
+        Args:
+            rewinds: partitions to read again from what is committed.
+
+        Raises:
+            BrokerError: we are fenced, or a topic is gone.
+        """
+        messages = await self._thread.run(partial(self._poll, most, rewinds & self.assigned))
+        good = [message for message in messages if message.error() is None]
+        if len(good) < len(messages):
+            for message in messages:
+                if (error := message.error()) is not None:
+                    await self._poll_error(error)
+        elif good:
+            self._refused = None
+        return good
+
+    def pause(self, wanted: Places) -> None:
+        """Have the partitions `wanted` paused, and no others. Not while a poll runs."""
+        wanted = wanted & self.assigned
+        consumer = self._consumer
+        assert consumer is not None
+        try:
+            if stop := wanted - self._paused:
+                consumer.pause([TopicPartition(*each) for each in stop])
+            if go := (self._paused & self.assigned) - wanted:
+                consumer.resume([TopicPartition(*each) for each in go])
+        except KafkaException as error:  # revoked in this very moment
+            log.debug("pausing: %s", error)
+        self._paused = wanted
+
+    async def commit(self, offsets: list[TopicPartition]) -> None:
+        """Commit offsets outside of any transaction. Raises `KafkaException`."""
+        assert self._consumer is not None
+        commit = partial(self._consumer.commit, offsets=offsets, asynchronous=False)
+        await self._thread.call(commit)
+
+    async def committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
+        """What the group has committed. Raises `KafkaException`."""
+        assert self._consumer is not None
+        return await self._thread.call(
+            partial(self._consumer.committed, places, timeout=_COMMITTED_SECONDS)
+        )
+
+    # -- in the polling thread -------------------------------------------------------------------
+
+    def _poll(self, most: int, rewinds: Places) -> list[Message]:
+        consumer = self._consumer
+        assert consumer is not None
+        if rewinds:
+            self._rewind(consumer, rewinds)
+        # Wait for one, then take what is there: a full batch is not worth waiting for.
+        messages = consumer.consume(1, _POLL_SECONDS)
+        if messages:
+            messages += consumer.consume(most - 1, 0)
+        self.group = consumer.consumer_group_metadata()
+        return messages
+
+    def _rewind(self, consumer: Consumer, partitions: Places) -> None:
+        places = [TopicPartition(*each) for each in partitions]
+        try:
+            for each in consumer.committed(places, timeout=_COMMITTED_SECONDS):
+                at = each.offset if each.offset >= 0 else OFFSET_BEGINNING
+                consumer.seek(TopicPartition(each.topic, each.partition, at))
+        except KafkaException as error:
+            # What was polled is forgotten: going on from the position would lose it.
+            raise BrokerError(f"rewinding: {error.args[0].str()}") from error
+
+    def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        # librdkafka keeps its pause flags across assignments.
+        consumer.resume(partitions)
+        if self._passed is not None:
+            self._passed.assign(consumer, partitions)
+        self._on_loop(self._handle_assigned(_places(partitions)), consumer)
+
+    def _on_revoke(
+        self, consumer: Consumer, partitions: list[TopicPartition], *, commit: bool
+    ) -> None:
+        self._on_loop(self._handle_revoked(_places(partitions), commit=commit), consumer)
+
+    def _on_loop(self, handler: Coroutine[object, object, None], consumer: Consumer) -> None:
+        with contextlib.suppress(RuntimeError):  # while the consumer is closed
+            self.group = consumer.consumer_group_metadata()
+        future = asyncio.run_coroutine_threadsafe(handler, self._loop)
+        try:
+            self._thread.serve(future, _REBALANCE_SECONDS)
+        except TimeoutError:
+            # Whatever is held of these partitions must not be committed any more.
+            late = BrokerError(f"a rebalance was not handled in {_REBALANCE_SECONDS:.0f} s")
+            self._loop.call_soon_threadsafe(self._failed, late)
+        except Exception as error:
+            self._loop.call_soon_threadsafe(self._failed, error)
+
+    # -- on the event loop -----------------------------------------------------------------------
+
+    async def _handle_assigned(self, partitions: Places) -> None:
+        log.info("assigned %d partitions", len(partitions))
+        self.assigned |= partitions
+        self._paused -= partitions
+        await self._rebalanced.assigned(partitions)
+
+    async def _handle_revoked(self, partitions: Places, *, commit: bool) -> None:
+        log.info("%s %d partitions", "revoked" if commit else "lost", len(partitions))
+        try:
+            await self._rebalanced.revoked(partitions, commit=commit)
+        finally:
+            self.assigned -= partitions
+
+    async def _poll_error(self, error: KafkaError) -> None:
+        said = error.str()
+        if "still used by another member" in said:  # UNRELEASED_INSTANCE_ID, fatal (KIP-848)
+            await self._rejoin(said)
+        elif "fenced" in said:
+            raise BrokerError(f"{_FENCED} ({said})")
+        elif error.fatal() or error.code() in (
+            KafkaError._FATAL,
+            KafkaError.UNKNOWN_TOPIC_OR_PART,
+        ):
+            raise BrokerError(f"consuming {', '.join(self._topics)}: {said}")
+        else:
+            log.warning("consuming: %s", said)
+
+    async def _rejoin(self, said: str) -> None:
+        """The session of a worker of this name, probably dead, is not over yet: try again."""
+        now = time.monotonic()
+        if self._refused is None:
+            self._refused = now
+            log.warning("waiting until the group lets us in: %s", said)
+        elif now - self._refused > self._patience:
+            raise BrokerError(f"{_FENCED} ({said})")
+        assert self._consumer is not None
+        await self._thread.run(self._consumer.close)
+        await asyncio.sleep(_UNRELEASED_SECONDS)
+        self.join()
+
+
+def _places(partitions: Iterable[TopicPartition]) -> Places:
+    return {(each.topic, each.partition) for each in partitions}
