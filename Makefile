@@ -7,7 +7,7 @@ OUT    := out/demo
 INSTALL = $(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench clean
+.PHONY: help demo test bench chaos kafka clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -27,6 +27,12 @@ test: $(VENV)/dev.stamp  ## lint, types, and all tests
 bench: $(VENV)/dev.stamp  ## time each expert, and the whole stream beside a bare loop
 	$(BIN)/python tests/benchmarks/experts.py
 	$(BIN)/python tests/benchmarks/pipeline.py
+
+chaos: $(VENV)/dev.stamp  ## 20,000 images through the stream under 100 faults, and the ledger (ARGS="--seed 2")
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+kafka: $(VENV)/local.stamp  ## three Apache Kafka brokers on this machine until Ctrl-C (needs Java 17 and Maven)
+	$(BIN)/python -m deploy.kafka
 
 clean:  ## remove the virtual environment, the demo and caches; the data in densefusion-data stay
 	rm -rf $(VENV) $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis

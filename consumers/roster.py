@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from consumers.caption_engine import caption_engine
 from consumers.curate import Curate
@@ -120,7 +121,7 @@ class Roster:
             built.stage,
             built.source,
             lambda: clients.consumer(kafka, stage, instance=instance),
-            Transactions(lambda: clients.producer(kafka, identity), patience=kafka.retry_for),
+            Transactions(partial(clients.producer, kafka, identity), patience=kafka.retry_for),
             Outputs(stage, self._codec, kafka.prefix),
             settings.worker,
             in_flight=built.in_flight,

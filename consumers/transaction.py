@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -47,16 +47,22 @@ class Uncertain(Exception):
     """The transaction may have been committed or not: look at the group's offsets."""
 
 
+class MakeProducer(Protocol):
+    def __call__(self, *, on_fatal: Callable[[KafkaError], None]) -> Producer: ...
+
+
 class Transactions:
     """One transactional producer, from one thread.
 
     Args:
-        make: builds the producer; called again where the old one cannot go on.
+        make: builds the producer, as `clients.producer` does; called again where the old one cannot
+            go on.
         patience: seconds to try again what may pass.
     """
 
-    def __init__(self, make: Callable[[], Producer], *, patience: float = 180.0) -> None:
+    def __init__(self, make: MakeProducer, *, patience: float = 180.0) -> None:
         self._make = make
+        self._fatal: KafkaError | None = None  # what ended the producer
         self._patience = patience
         self._producer: Producer | None = None
         self._began = 0.0
@@ -67,7 +73,8 @@ class Transactions:
         Raises:
             BrokerError: the brokers do not let us, after the retries.
         """
-        self._producer = self._make()
+        self._fatal = None
+        self._producer = self._make(on_fatal=self._on_fatal)
         try:
             self._again(self._producer.init_transactions)
         except KafkaException as error:
@@ -143,8 +150,15 @@ class Transactions:
             raise BrokerError(f"the brokers have taken nothing for {self._patience:.0f} s")
         producer.poll(0.1)
 
+    def _on_fatal(self, error: KafkaError) -> None:
+        self._fatal = error
+
     def _recover(self, producer: Producer, error: KafkaError) -> None:
         """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
+        producer.poll(0)  # calls back with what ended the producer
+        # A new producer fences whoever has the name: never make one before it is certain that it
+        # was not the other way round.
+        error = self._fatal or error
         if error.code() in _FENCED:
             if time.monotonic() - self._began < _EXPIRED_SECONDS:
                 raise BrokerError(
@@ -174,7 +188,7 @@ class Transactions:
             try:
                 call(*args, _CALL_SECONDS)
             except KafkaException as error:
-                if not error.args[0].retriable() or time.monotonic() > until:
+                if not error.args[0].retriable() or self._fatal or time.monotonic() > until:
                     raise
                 log.info("waiting for the brokers: %s", error.args[0].str())
                 time.sleep(0.1)

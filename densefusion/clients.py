@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, Producer
@@ -36,14 +37,31 @@ def common(settings: Kafka) -> dict[str, Any]:
     }
 
 
-def producer(settings: Kafka, transactional_id: str | None = None) -> Producer:
-    """An idempotent producer; a transactional one where an id is given."""
+def producer(
+    settings: Kafka,
+    transactional_id: str | None = None,
+    *,
+    on_fatal: Callable[[KafkaError], None] | None = None,
+) -> Producer:
+    """An idempotent producer; a transactional one where an id is given.
+
+    Args:
+        on_fatal: called, from within the producer's calls, with an error that ends the producer.
+            The exceptions that its calls raise afterwards do not always say which it was.
+    """
+
+    def error(error: KafkaError) -> None:
+        _log_error(error)
+        if on_fatal is not None and error.fatal():
+            on_fatal(error)
+
     config = {
         "compression.type": "lz4",
         "linger.ms": 5,
         "queue.buffering.max.messages": 200_000,
         **common(settings),
         "partitioner": _PARTITIONER,
+        "error_cb": error,
         "enable.idempotence": True,
     }
     if transactional_id is not None:

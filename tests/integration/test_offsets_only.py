@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ async def test_a_stage_that_emits_nothing_commits_every_time(tmp_path: Path) -> 
             Sink(),
             TopicSource({"rows": "ImageUrl"}, codec),
             lambda: clients.consumer(settings, "sink"),
-            Transactions(lambda: clients.producer(settings, "sink-0")),
+            Transactions(partial(clients.producer, settings, "sink-0")),
             Outputs("sink", codec, ""),
             stack.apply(Settings()).worker,
             in_flight=8,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ async def seen(kafka: Kafka) -> list[int]:
         stage,
         TopicSource({"images": "Image"}, Codec()),
         lambda: clients.consumer(kafka, stage.name),
-        Transactions(lambda: clients.producer(kafka, "late-0")),
+        Transactions(partial(clients.producer, kafka, "late-0")),
         Outputs(stage.name, Codec(), ""),
         Settings().worker,
         in_flight=4,

@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def make_worker(kafka: Kafka, stage: Shuffling, instance: str) -> Worker:
         stage,
         TopicSource({kafka.prefix + "in": "ImageUrl"}, codec),
         lambda: clients.consumer(kafka, stage.name),
-        Transactions(lambda: clients.producer(kafka, identity)),
+        Transactions(partial(clients.producer, kafka, identity)),
         Outputs(stage.name, codec, kafka.prefix),
         WorkerSettings(commit_interval=0.2, offset_transactions=False),
         in_flight=16,
