@@ -35,6 +35,9 @@ class Fusion:
     """
 
     name = "fusion"
+    # Of every image, these are the server's fault, or that of a setting: a model without a context
+    # long enough, another bucket.
+    breaks_on = frozenset({"caption-invalid", "caption-empty", "image-gone"})
 
     def __init__(
         self,

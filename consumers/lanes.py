@@ -31,7 +31,7 @@ class Slot:
 
     def bytes(self) -> int:
         """Size of its output."""
-        return sum(len(message.value) for message in self.outgoing or ())
+        return sum(message.size for message in self.outgoing or ())
 
 
 @dataclass(slots=True)

@@ -82,8 +82,8 @@ class Outputs:
         return [
             Outgoing(
                 self._prefix + DEAD_LETTERS,
-                message.key() or b"",
-                message.value() or b"",
+                message.key(),
+                message.value(),
                 [*_headers(arrival), *headers],
             )
         ]

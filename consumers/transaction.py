@@ -13,10 +13,12 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
+from consumers.bounded import NeverReturned, bounded, never_destroy
 from consumers.source import Headers
 from densefusion import clients
 from densefusion.errors import BrokerError
@@ -34,9 +36,14 @@ class Outgoing:
     """One message to publish, encoded."""
 
     topic: str
-    key: bytes
-    value: bytes
+    key: bytes | None
+    value: bytes | None
     headers: Headers
+
+    @property
+    def size(self) -> int:
+        """Bytes of its value."""
+        return len(self.value or b"")
 
 
 class Aborted(Exception):
@@ -109,13 +116,18 @@ class Transactions:
                     self._produce_batch(producer, topic, run)
             # Group metadata with the offsets is what fences a zombie (KIP-447).
             self._again(
-                producer.send_offsets_to_transaction,
+                partial(bounded, producer.send_offsets_to_transaction),
                 [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()],
                 group_metadata,
             )
             self._again(producer.commit_transaction)
         except KafkaException as failure:
             self._recover(producer, failure.args[0])
+        except NeverReturned as error:
+            log.error("%s; going on with a new producer", error)
+            never_destroy(producer)
+            self.open()  # which also aborts what the old one began
+            raise Aborted(str(error)) from error
 
     def _produce(self, producer: Producer, message: Outgoing) -> None:
         until = time.monotonic() + self._patience
@@ -155,7 +167,10 @@ class Transactions:
 
     def _recover(self, producer: Producer, error: KafkaError) -> None:
         """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
-        producer.poll(0)  # calls back with what ended the producer
+        try:
+            producer.poll(0)  # tells what ended the producer, one way or the other
+        except KafkaException as failure:
+            error = failure.args[0]
         # A new producer fences whoever has the name: never make one before it is certain that it
         # was not the other way round.
         error = self._fatal or error

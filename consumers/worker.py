@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 from confluent_kafka import Consumer
 
+from consumers.breaker import Breaker
 from consumers.checkpoints import Checkpoints
 from consumers.lanes import Lanes, Slot
 from consumers.membership import Membership
@@ -27,7 +28,7 @@ from consumers.source import Arrival, Source
 from consumers.stage import Rejected, Stage
 from consumers.transaction import Outgoing, Transactions
 from densefusion import metrics
-from densefusion.errors import BrokerError, DependencyError
+from densefusion.errors import BrokerError, CircuitOpen, DependencyError
 from densefusion.settings import Worker as WorkerSettings
 
 log = logging.getLogger("densefusion.worker")
@@ -62,6 +63,8 @@ class Worker:
         self._outputs = outputs
         self._settings = settings
         self._lanes = Lanes(settings.window)
+        self._breaker = Breaker(settings.breaker_share, settings.breaker_window)
+        self._breaks_on: frozenset[str] = getattr(stage, "breaks_on", frozenset())
         self._runners = Runners(in_flight, self._take, self._work, self._fail)
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()  # for more polled messages
@@ -156,24 +159,37 @@ class Worker:
         arrival = slot.arrival
         started = time.monotonic()
         try:
-            slot.outgoing = await self._outcome(arrival)
+            outgoing, death = await self._outcome(arrival)
         except DependencyError as error:
             self._fail(error)
             return
         except Exception as error:  # the record is at fault: it must neither stop us nor loop
             log.exception("dead letter: %s %s", arrival.lane, arrival.commits)
-            slot.outgoing = self._outputs.dead_letter(error, arrival)
+            outgoing, death = self._outputs.dead_letter(error, arrival), repr(error)[:200]
+        self._breaker.record(bool(death), death)
+        if death and (said := self._breaker.tripped) is not None:
+            # It stays unfinished, so that neither it nor what follows it is committed.
+            self._fail(
+                CircuitOpen(
+                    f"{self._stage.name}: {said}. Stopped, so as not to give up the whole topic; "
+                    "`densefusion replay` puts back what was given up, once the cause is mended"
+                )
+            )
+            return
+        slot.outgoing = outgoing
         self._seconds.observe(time.monotonic() - started)
         self._checkpoints.finished(slot)
 
-    async def _outcome(self, arrival: Arrival) -> list[Outgoing]:
+    async def _outcome(self, arrival: Arrival) -> tuple[list[Outgoing], str]:
+        """What to publish, and, of a record that counts as given up, why."""
         if arrival.record is None:
             assert arrival.error is not None
             raise arrival.error
         try:
-            return self._outputs.emitted(await self._stage.process(arrival.record), arrival)
+            return self._outputs.emitted(await self._stage.process(arrival.record), arrival), ""
         except Rejected as rejected:
-            return self._outputs.rejected(rejected, arrival)
+            death = rejected.reason if rejected.reason in self._breaks_on else ""
+            return self._outputs.rejected(rejected, arrival), death
 
     def _fail(self, error: BaseException) -> None:
         """Stop because of `error`; the first one is what `run` raises."""

@@ -4,6 +4,7 @@ DenseFusionError
 ├── SettingsError      a setting is wrong or missing
 ├── SourceError        a list, folder or column of the user's cannot be read
 ├── TopicError         a topic is missing, or has the wrong partitions
+├── CircuitOpen        a stage cannot process most of its records (`consumers.breaker`)
 └── DependencyError    something we need does not answer, after bounded retries
     ├── BrokerError    Kafka
     ├── StoreError     the object store
@@ -29,6 +30,10 @@ class SourceError(DenseFusionError):
 
 
 class TopicError(DenseFusionError):
+    pass
+
+
+class CircuitOpen(DenseFusionError):
     pass
 
 

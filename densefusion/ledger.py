@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from densefusion import clients, topics
+from densefusion.attempts import ATTEMPT
 from densefusion.errors import BrokerError
 from densefusion.settings import Kafka
 from densefusion.topics import Topic
@@ -122,8 +123,8 @@ class Ledger:
 
     def _count(self, message: Message) -> None:
         headers = dict(message.headers() or [])
-        if headers.get("run") != self._run:
-            return
+        if headers.get("run") != self._run or ATTEMPT in headers:
+            return  # another run's, or put back: its first attempt is counted already
         name = self._names[message.topic() or ""]
         self.counts.seen[name] += 1
         if name in (topics.CAPTIONS, topics.REJECTS):

@@ -79,7 +79,7 @@ def test_dead_letter_is_the_message_as_it_came(outputs: Outputs) -> None:
 def test_dead_letter_of_nothing(outputs: Outputs) -> None:
     came = message("x.fetched", 0, 0, None, None)
     (out,) = outputs.dead_letter(ValueError(), Arrival(("x.fetched", 0), {}, came))
-    assert (out.key, out.value) == (b"", b"")
+    assert (out.key, out.value) == (None, None)
 
 
 def test_dead_letter_whose_error_utf8_cannot_hold(outputs: Outputs) -> None:

@@ -102,7 +102,7 @@ def command(cli: Any, settings: Settings) -> Command:
         process: subprocess.Popen[str] = cli(
             "replay", *arguments, "--json", **environment(settings)
         )
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=120)
         assert out, err
         return {**json.loads(out), "exit_code": process.returncode}
 

@@ -20,7 +20,7 @@ from consumers.stage import Emit, Record, Rejected
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
-from densefusion.errors import StoreError
+from densefusion.errors import CircuitOpen, StoreError
 from densefusion.settings import Kafka, Settings
 from densefusion.settings import Worker as WorkerSettings
 from densefusion.stack import EmbeddedStack
@@ -65,7 +65,7 @@ class Shuffling:
         return [Emit("out", record.key, record.value, "ImageUrl")]
 
 
-def make_worker(kafka: Kafka, stage: Shuffling, instance: str) -> Worker:
+def make_worker(kafka: Kafka, stage: Shuffling, instance: str, **changes: Any) -> Worker:
     codec = Codec()
     identity = f"{kafka.prefix}{stage.name}-{instance}"
     return Worker(
@@ -74,7 +74,7 @@ def make_worker(kafka: Kafka, stage: Shuffling, instance: str) -> Worker:
         lambda: clients.consumer(kafka, stage.name),
         Transactions(partial(clients.producer, kafka, identity)),
         Outputs(stage.name, codec, kafka.prefix),
-        WorkerSettings(commit_interval=0.2, offset_transactions=False),
+        WorkerSettings(commit_interval=0.2, offset_transactions=False, **changes),
         in_flight=16,
     )
 
@@ -203,3 +203,22 @@ async def test_a_dependency_that_is_down_stops_the_worker_and_commits_no_more(ka
     out = await asyncio.to_thread(got, kafka, "out")
     # What follows the one that could not be done was finished, perhaps, but is not committed.
     assert urls_of(flat(out)) in ([], ["u0"])
+
+
+@pytest.mark.parametrize("kind", ["bug", "reject"])
+async def test_a_stage_that_gives_up_most_of_its_records_stops(kafka: Kafka, kind: str) -> None:
+    """Before it has drained the topic: what is over the share is not committed."""
+    kafka = prepared(kafka, f"breaker-{kind}.")
+    topic = DEAD_LETTERS if kind == "bug" else REJECTS
+    good = [f"u{number}" for number in range(30)]
+    put(kafka, [*good, *(f"{kind}-{number}" for number in range(300))], key="one partition")
+    for start in (1, 2):
+        stage = Shuffling()
+        stage.breaks_on = frozenset({"too-small"})  # type: ignore[attr-defined]
+        worker = make_worker(kafka, stage, "0", breaker_share=0.5, breaker_window=40)
+        with pytest.raises(CircuitOpen, match=r"shuffling: 21 of the last (40|21) records"):
+            await asyncio.wait_for(worker.run(), 60)
+        given_up = flat(await asyncio.to_thread(got, kafka, topic))
+        assert 0 < len(given_up) <= 20 * start
+    out = flat(await asyncio.to_thread(got, kafka, "out"))
+    assert urls_of(out) == good
