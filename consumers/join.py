@@ -103,6 +103,12 @@ class PartitionJoin(Generic[T]):
         self.late = 0
         self.held = 0
 
+    def begins(self, offset: int) -> None:
+        """Images before this one have left, in another life; what comes for them is late."""
+        if not self._images and offset > self._floor:
+            self._floor = offset
+            self._sweep = True
+
     def image(self, offset: int, payload: T, now: float, *, readable: bool = True) -> None:
         """The next image of the partition."""
         if not self._images:

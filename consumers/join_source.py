@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -136,6 +136,17 @@ class JoinSource:
         """The lanes whose records commit anything of these partitions."""
         return {(self._images, number) for _, number in partitions}
 
+    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Where the group stands in partitions that were assigned. May be left out.
+
+        Without it, priors that are late wait until an image has come, by which that can be seen.
+        """
+        for (topic, number), at in offsets.items():
+            held = self._numbers.get(number)
+            if topic == self._images and held is not None and held.join is not None:
+                held.join.begins(at)
+                self._wake(held)
+
     def rewinds(self) -> set[TopicPartition]:
         """Partitions to seek to their committed offsets before anything more is polled.
 
@@ -173,6 +184,9 @@ class JoinSource:
             join.prior(name, offset(message), part.of, part, self._clock)
         self._count += 1
         self._changed.add(held.lane[1])
+        self._wake(held)
+
+    def _wake(self, held: _Number) -> None:
         if not held.ready:
             held.ready = True
             self._ready.append(held)
@@ -234,9 +248,8 @@ class JoinSource:
         self._tick = self._clock + _TICK
         for number, held in self._numbers.items():
             if held.join is not None:
-                if held.join.waiting and not held.ready:
-                    held.ready = True
-                    self._ready.append(held)
+                if held.join.waiting:
+                    self._wake(held)
             elif held.since is not None and self._clock - held.since >= _PATIENCE:
                 held.since = None
                 log.warning(

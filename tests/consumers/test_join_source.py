@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import pytest
 
-from consumers.join_part import LatePrior
 from consumers.join_source import JoinSource
 from consumers.source import Arrival, drain
-from densefusion import metrics
-from schemas import SchemaError
 from tests.consumers.messages import message
 from tests.consumers.records import CODEC, image, prior
 
@@ -176,68 +172,6 @@ def test_images_are_paused_where_an_expert_lags() -> None:
     assert joined.pauses(set()) == {(IMAGES, 0)}
 
 
-def test_pieces_of_a_number_are_held_until_all_are_here() -> None:
-    joined = empty()
-    joined.assigned([(IMAGES, 0), (EXPERTS["tagging"], 0)])
-    give_image(joined, 0)
-    give_prior(joined, "tagging", 0, of=0)
-    assert joined.pauses(set()) == {(IMAGES, 0), (EXPERTS["tagging"], 0)}
-    assert list(listen(joined, 0.0, 5 * DEADLINE)) == []
-    joined.assigned([(EXPERTS["ocr"], 0)])
-    assert joined.pauses(set()) == set()
-    assert joined.rewinds() == set(), "what was polled early is still here"
-    now = 5 * DEADLINE
-    assert list(drain(joined, now)) == [], "time without the topic is no silence of its expert"
-    give_prior(joined, "ocr", 0, of=0, now=now)
-    (arrival,) = drain(joined, now)
-    assert arrival.record is not None and set(arrival.record.joined) == set(EXPERTS)
-
-
-def test_lacking_topics_are_named_once(caplog: pytest.LogCaptureFixture) -> None:
-    joined = empty()
-    joined.assigned([(IMAGES, 1), (EXPERTS["tagging"], 1)])
-    with caplog.at_level(logging.WARNING):
-        assert list(listen(joined, 0.0, 2.0)) == []
-        assert caplog.messages == [], "the rest may be on its way"
-        assert list(listen(joined, 2.0, 100.0)) == []
-    (said,) = caplog.messages
-    assert "not on x.priors.ocr" in said and "partition 1" in said
-
-
-def test_part_of_a_number_goes_and_the_rest_is_read_again() -> None:
-    joined = source(window=1)
-    give_image(joined, 0)
-    give_prior(joined, "tagging", 0, of=0)
-    joined.revoked([(EXPERTS["ocr"], 0)])
-    assert joined.rewinds() == set(), "not before all is here again"
-    assert joined.pauses(set()) == {(IMAGES, 0), (EXPERTS["tagging"], 0)}
-    give_image(joined, 1)
-    assert list(listen(joined, 0.0, 2 * DEADLINE)) == []
-    joined.assigned([(EXPERTS["ocr"], 0)])
-    give_image(joined, 2)  # polled before the seek
-    assert joined.rewinds() == {(IMAGES, 0), (EXPERTS["tagging"], 0)}
-    assert joined.rewinds() == set()
-    assert joined.pauses(set()) == set()
-    give_image(joined, 0)
-    for expert in EXPERTS:
-        give_prior(joined, expert, 0, of=0)
-    (arrival,) = drain(joined, 2 * DEADLINE)
-    assert arrival.record is not None and arrival.record.offset == 0
-    assert set(arrival.record.joined) == set(EXPERTS)
-
-
-def test_part_that_goes_for_good_is_not_sought() -> None:
-    joined = source()
-    joined.revoked([(EXPERTS["ocr"], 0)])
-    joined.revoked([(EXPERTS["tagging"], 0)])
-    joined.assigned([(EXPERTS["tagging"], 0), (EXPERTS["ocr"], 0)])
-    assert joined.rewinds() == {(IMAGES, 0)}, "the others begin at what is committed anyway"
-
-
-def test_lanes_of_a_part_are_those_of_its_number() -> None:
-    assert source().lanes([(EXPERTS["ocr"], 3), (IMAGES, 4)]) == {(IMAGES, 3), (IMAGES, 4)}
-
-
 def test_time_in_which_nobody_listened_is_no_silence() -> None:
     """The process was frozen, or a rebalance took long: what was said meanwhile is still unread."""
     joined = source()
@@ -247,86 +181,6 @@ def test_time_in_which_nobody_listened_is_no_silence() -> None:
         give_prior(joined, expert, 0, of=0, now=100 * DEADLINE)
     (arrival,) = drain(joined, 100 * DEADLINE)
     assert arrival.record is not None and arrival.record.missing == {}
-
-
-def test_prior_of_another_partition_is_unreadable() -> None:
-    joined = source()
-    raw = CODEC.encode("Prior:ocr", prior("ocr", "i0-0", 0, partition=5), "")
-    joined.offer(message(EXPERTS["ocr"], 0, 0, raw), 0.0)
-    (broken,) = drain(joined, 0.0)
-    assert broken.error is not None and "partition 5" in str(broken.error)
-
-
-def test_prior_of_another_image_is_not_used() -> None:
-    joined = source(experts={"ocr": EXPERTS["ocr"]})
-    give_image(joined, 0)
-    raw = CODEC.encode("Prior:ocr", prior("ocr", "another", 0), "")
-    joined.offer(message(EXPERTS["ocr"], 0, 3, raw), 0.0)
-    (arrival,) = drain(joined, 0.0)
-    assert arrival.record is not None and arrival.record.joined == {}
-    assert arrival.record.missing == {"ocr": "its prior at this place is of another image"}
-    assert arrival.commits[EXPERTS["ocr"], 0] == 4
-
-
-def test_failed_expert_is_missing_though_its_prior_is_here() -> None:
-    joined = source(experts={"ocr": EXPERTS["ocr"]})
-    give_image(joined, 0)
-    value = prior("ocr", "i0-0", 0, status="failed", reason="no memory", findings=None)
-    joined.offer(message(EXPERTS["ocr"], 0, 0, CODEC.encode("Prior:ocr", value, "")), 0.0)
-    (arrival,) = drain(joined, 0.0)
-    assert arrival.record is not None and set(arrival.record.joined) == {"ocr"}
-    assert arrival.record.missing == {"ocr": "failed: no memory"}
-
-
-def test_prior_is_not_decoded_until_somebody_looks() -> None:
-    joined = source(experts={"ocr": EXPERTS["ocr"]})
-    give_image(joined, 0)
-    raw = CODEC.encode("Prior:ocr", prior("ocr", "i0-0", 0), "")[:-9]
-    joined.offer(message(EXPERTS["ocr"], 0, 0, raw), 0.0)
-    (arrival,) = drain(joined, 0.0)
-    assert arrival.record is not None and arrival.record.joined["ocr"].raw == raw
-    with pytest.raises(SchemaError):
-        _ = arrival.record.joined["ocr"].value
-
-
-def test_late_prior_is_a_record_of_its_own_where_it_is_kept() -> None:
-    joined = source(experts={"ocr": EXPERTS["ocr"]}, keep_late=True)
-    give_image(joined, 0)
-    (image_alone,) = listen(joined, 0.0, DEADLINE)
-    assert image_alone.record is not None and set(image_alone.record.missing) == {"ocr"}
-    give_prior(joined, "ocr", 7, of=0, now=DEADLINE)
-    (late,) = drain(joined, DEADLINE)
-    assert isinstance(late.record, LatePrior) and late.record.expert == "ocr"
-    assert late.record.value["image_id"] == "i0-0"
-    assert late.lane == (IMAGES, 0) and late.commits == {(EXPERTS["ocr"], 0): 8}
-    assert late.message.topic() == EXPERTS["ocr"]
-
-
-def test_late_priors_are_counted_where_they_are_dropped() -> None:
-    before = metrics.LATE_PRIORS.labels("fusion")._value.get()
-    joined = source(experts={"ocr": EXPERTS["ocr"]})
-    give_image(joined, 5)
-    for offset in range(5):
-        give_prior(joined, "ocr", offset, of=offset)
-    assert list(drain(joined, 0.0)) == []
-    assert metrics.LATE_PRIORS.labels("fusion")._value.get() == before + 5
-
-
-def test_old_priors_of_an_expert_that_is_new_in_the_roster_are_dropped() -> None:
-    """Its topic begins long before what is left to do."""
-    joined = source(window=50)
-    for offset in range(1000, 1010):
-        give_image(joined, offset)
-        give_prior(joined, "tagging", offset, of=offset)
-    read = 0
-    left = []
-    while read < 1010:
-        if (EXPERTS["ocr"], 0) not in joined.pauses(set()):
-            for _ in range(10):
-                give_prior(joined, "ocr", read, of=read)
-                read += 1
-        left += list(drain(joined, 0.0))
-    assert [set(each.record.joined) for each in left if each.record] == [set(EXPERTS)] * 10
 
 
 def test_what_only_waits_for_others_is_not_held_up() -> None:
@@ -343,18 +197,3 @@ def test_what_only_waits_for_others_is_not_held_up() -> None:
     assert joined.take({(IMAGES, 0)}, 0.0) is None and joined.held == 49 * 3
     joined.revoked((topic, 0) for topic in joined.topics)
     assert joined.take(set(), 0.0) is None and joined.held == 0
-
-
-def test_revoked_partition_is_forgotten_and_begins_anew() -> None:
-    joined = source(partitions=2, window=1)
-    give_image(joined, 0, 0)
-    assert joined.pauses(set()) == {(IMAGES, 0)}
-    gone = [(topic, 0) for topic in joined.topics]
-    joined.revoked(gone)
-    assert joined.pauses(set()) == set()
-    give_image(joined, 1, 0)  # polled before, offered after
-    assert list(listen(joined, 0.0, 2 * DEADLINE)) == []
-    joined.assigned(gone)
-    assert joined.rewinds() == set()
-    give_image(joined, 0, 0, now=2 * DEADLINE)
-    assert len(list(listen(joined, 2 * DEADLINE, 3 * DEADLINE))) == 1
