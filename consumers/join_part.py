@@ -22,24 +22,20 @@ class Part:
         error: why the message cannot be read.
     """
 
-    __slots__ = ("error", "failed", "image_id", "message", "of", "value")
+    __slots__ = ("error", "failed", "image_id", "message", "of")
 
     def __init__(self, message: Message) -> None:
         self.message = message
         self.image_id = ""
         self.of: int | None = None
-        self.value: dict[str, Any] | None = None
         self.failed: str | None = None
         self.error: Exception | None = None
 
-    def record(
-        self, topic: str, number: int, read: Callable[[bytes], dict[str, Any]] | None = None
-    ) -> Record:
-        """The record in it; `read` decodes what was not read yet, when it is asked for."""
+    def record(self, topic: str, number: int, read: Callable[[bytes], dict[str, Any]]) -> Record:
+        """The record in it; `read` decodes it, when it is asked for."""
         message = self.message
         key = (message.key() or b"").decode("utf-8", "replace")
-        at = offset(message)
-        return Record(topic, number, at, key, self.value, message.value() or b"", read)
+        return Record(topic, number, offset(message), key, None, message.value() or b"", read)
 
 
 class LatePrior(Record):
@@ -61,20 +57,20 @@ class LatePrior(Record):
 
 
 class Parts:
-    """Reads images whole, and of a prior no more than its image and how it went."""
+    """Looks at images from outside, and of a prior reads no more than its image and how it went."""
 
     def __init__(self, codec: Codec, experts: Iterable[str]) -> None:
-        self._image = partial(codec.decode, "Image")
+        self._check = partial(codec.check, "Image")
         self._answers = {name: partial(codec.answer, f"Prior:{name}") for name in experts}
 
     def image(self, message: Message) -> Part:
-        """An image; one that cannot be read has its `error`."""
+        """An image; one that there is no way to read has its `error`. Its key is its id."""
         part = Part(message)
         try:
-            part.value = self._image(message.value())
-            part.image_id = part.value["image_id"]
+            self._check(message.value())
         except SchemaError as error:
             part.error = error
+        part.image_id = (message.key() or b"").decode("utf-8", "replace")
         return part
 
     def prior(self, name: str, message: Message) -> Part:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Any
 
 from confluent_kafka import Message
@@ -76,7 +77,7 @@ class JoinSource:
         self._parts = Parts(codec, experts)
         self._readers: dict[str, Callable[[bytes], dict[str, Any]]] = {
             name: partial(codec.decode, f"Prior:{name}") for name in experts
-        }
+        } | {IMAGES: partial(codec.decode, "Image")}
         self._new = partial(
             PartitionJoin[Part], experts, window=window, deadline=deadline, keep_late=keep_late
         )
@@ -105,8 +106,8 @@ class JoinSource:
     def _begin(self, held: _Number) -> None:
         held.join = self._new()
         early, held.early = held.early, []
-        for message in early:
-            self._give(held, held.join, message)
+        for (topic, _), run in groupby(early, place):
+            self._give(held, held.join, topic, run)
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
         for topic, number in partitions:
@@ -162,27 +163,32 @@ class JoinSource:
 
     # -- messages in -------------------------------------------------------------------------------
 
-    def offer(self, message: Message, now: float) -> None:
+    def offer(self, messages: Sequence[Message], now: float) -> None:
         if now != self._last:
             self._listen(now)
-        topic, number = place(message)
-        held = self._numbers.get(number)
-        if held is None or topic not in held.ours or (held.lost and topic in held.lost):
-            return  # revoked while the poll returned, or read again later
-        if held.join is None:
-            held.early.append(message)
-        else:
-            self._give(held, held.join, message)
+        for (topic, number), run in groupby(messages, place):
+            held = self._numbers.get(number)
+            if held is None or topic not in held.ours or (held.lost and topic in held.lost):
+                continue  # revoked while the poll returned, or read again later
+            if held.join is None:
+                held.early.extend(run)
+            else:
+                self._give(held, held.join, topic, run)
 
-    def _give(self, held: _Number, join: PartitionJoin[Part], message: Message) -> None:
-        name = self._names.get(message.topic() or "")
+    def _give(
+        self, held: _Number, join: PartitionJoin[Part], topic: str, run: Iterable[Message]
+    ) -> None:
+        before = join.held
+        name = self._names.get(topic)
         if name is None:
-            part = self._parts.image(message)
-            join.image(offset(message), part, self._clock, readable=part.error is None)
+            for message in run:
+                part = self._parts.image(message)
+                join.image(offset(message), part, self._clock, readable=part.error is None)
         else:
-            part = self._parts.prior(name, message)
-            join.prior(name, offset(message), part.of, part, self._clock)
-        self._count += 1
+            for message in run:
+                part = self._parts.prior(name, message)
+                join.prior(name, offset(message), part.of, part, self._clock)
+        self._count += join.held - before
         self._changed.add(held.lane[1])
         self._wake(held)
 
@@ -272,7 +278,7 @@ class JoinSource:
         if image is None:
             assert joined.unreadable is not None
             return Arrival(lane, commits, joined.unreadable.message, error=joined.unreadable.error)
-        record = image.record(lane[0], number)
+        record = image.record(lane[0], number, self._readers[IMAGES])
         missing = joined.missing
         priors: dict[str, Record] = {}
         for name, part in joined.priors.items():

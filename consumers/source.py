@@ -7,9 +7,10 @@ says which partitions to pause, so that what it holds stays bounded and Kafka is
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import groupby
 from typing import Any, Protocol
 
 from confluent_kafka import Message
@@ -59,8 +60,8 @@ class Source(Protocol):
         read again from its committed offset. Each is named once; from this call on, what is offered
         of it is taken to come from there."""
 
-    def offer(self, message: Message, now: float) -> None:
-        """Take one polled message."""
+    def offer(self, messages: Sequence[Message], now: float) -> None:
+        """Take what was polled."""
 
     def take(self, full: set[TopicPartition], now: float) -> Arrival | None:
         """The next record that may start, from a lane that is not in `full`."""
@@ -111,11 +112,13 @@ class TopicSource:
     def rewinds(self) -> set[TopicPartition]:
         return set()
 
-    def offer(self, message: Message, now: float) -> None:
-        buffer = self._buffers.get(place(message))
-        if buffer is not None:  # else it was revoked while the poll returned
-            buffer.messages.append(message)
-            self.held += 1
+    def offer(self, messages: Sequence[Message], now: float) -> None:
+        for where, run in groupby(messages, place):
+            buffer = self._buffers.get(where)
+            if buffer is not None:  # else it was revoked while the poll returned
+                before = len(buffer.messages)
+                buffer.messages.extend(run)
+                self.held += len(buffer.messages) - before
 
     def take(self, full: set[TopicPartition], now: float) -> Arrival | None:
         turn = self._turn

@@ -127,8 +127,7 @@ class Worker:
         while not self._stopping.is_set():
             messages = await self._membership.poll(_POLL, self._source.rewinds())
             now = time.monotonic()
-            for message in messages:
-                self._source.offer(message, now)
+            self._source.offer(messages, now)
             self._runners.fill()
             if self._source.held >= _POLL:
                 # Polling on would only pause and resume; each resume fetches anew.

@@ -88,7 +88,10 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
         "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
         "fetch.wait.max.ms": 500,
         "queued.max.messages.kbytes": 16 << 10,
-        "fetch.message.max.bytes": 1 << 20,
+        # Small pieces of many partitions, so that a join gets them side by side; and a full queue
+        # is filled again at once, not after the default second.
+        "fetch.message.max.bytes": 128 << 10,
+        "fetch.queue.backoff.ms": 20,
         **common(settings),
         "group.id": settings.prefix + group,
         "auto.offset.reset": "earliest",

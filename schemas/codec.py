@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-from schemas.answer import FIELDS, Answer, read_answer
+from schemas.answer import FIELDS, Answer, AnswerReader
 from schemas.files import RECORDS, Schema, history, load
 from schemas.splice import Framed, Splice
 
@@ -60,6 +60,7 @@ class Codec:
         self._writers: dict[bytes, Schema] = {}
         self._ids: dict[tuple[str, str], bytes] = {}
         self._schemas: dict[str, Schema] = {}
+        self._answers: dict[str, AnswerReader] = {}
         self._nesting: set[str] = set()  # schemas that have records as fields
         self._splices: dict[tuple[str, frozenset[str]], Splice] = {}
         for name in RECORDS:
@@ -72,6 +73,7 @@ class Codec:
         parsed = _parse(schema)
         mark = rabin(schema)
         self._schemas[name] = schema
+        self._answers[name] = AnswerReader()
         if any(_is_record(field["type"]) for field in schema["fields"]):
             self._nesting.add(name)
         self._readers[name] = parsed
@@ -135,9 +137,15 @@ class Codec:
                 prior["image_id"], prior["partition"], prior["offset"], prior["expert"], reason
             )
         try:
-            return read_answer(raw, _HEADER[raw[:1]])
+            return self._answers[name].read(raw, _HEADER[raw[:1]])
         except (ValueError, IndexError) as error:
             raise SchemaError(f"{name}: the bytes do not fit the schema: {error!r}") from error
+
+    def check(self, name: str, raw: bytes | None) -> None:
+        """Raise `SchemaError` where there is no way to read `raw`; its body is not looked into."""
+        if not raw:
+            raise SchemaError(f"{name}: the message has no value")
+        self._writer(name, raw)
 
     def _splice(self, name: str, carried: frozenset[str]) -> Splice:
         splice = self._splices.get((name, carried))

@@ -24,7 +24,7 @@ from tests.consumers.test_join_source import (
 def test_prior_of_another_partition_is_unreadable() -> None:
     joined = source()
     raw = CODEC.encode("Prior:ocr", prior("ocr", "i0-0", 0, partition=5), "")
-    joined.offer(message(EXPERTS["ocr"], 0, 0, raw), 0.0)
+    joined.offer([message(EXPERTS["ocr"], 0, 0, raw)], 0.0)
     (broken,) = drain(joined, 0.0)
     assert broken.error is not None and "partition 5" in str(broken.error)
 
@@ -33,7 +33,7 @@ def test_prior_of_another_image_is_not_used() -> None:
     joined = source(experts={"ocr": EXPERTS["ocr"]})
     give_image(joined, 0)
     raw = CODEC.encode("Prior:ocr", prior("ocr", "another", 0), "")
-    joined.offer(message(EXPERTS["ocr"], 0, 3, raw), 0.0)
+    joined.offer([message(EXPERTS["ocr"], 0, 3, raw)], 0.0)
     (arrival,) = drain(joined, 0.0)
     assert arrival.record is not None and arrival.record.joined == {}
     assert arrival.record.missing == {"ocr": "its prior at this place is of another image"}
@@ -44,7 +44,7 @@ def test_failed_expert_is_missing_though_its_prior_is_here() -> None:
     joined = source(experts={"ocr": EXPERTS["ocr"]})
     give_image(joined, 0)
     value = prior("ocr", "i0-0", 0, status="failed", reason="no memory", findings=None)
-    joined.offer(message(EXPERTS["ocr"], 0, 0, CODEC.encode("Prior:ocr", value, "")), 0.0)
+    joined.offer([message(EXPERTS["ocr"], 0, 0, CODEC.encode("Prior:ocr", value, ""))], 0.0)
     (arrival,) = drain(joined, 0.0)
     assert arrival.record is not None and set(arrival.record.joined) == {"ocr"}
     assert arrival.record.missing == {"ocr": "failed: no memory"}
@@ -54,7 +54,7 @@ def test_prior_is_not_decoded_until_somebody_looks() -> None:
     joined = source(experts={"ocr": EXPERTS["ocr"]})
     give_image(joined, 0)
     raw = CODEC.encode("Prior:ocr", prior("ocr", "i0-0", 0), "")[:-9]
-    joined.offer(message(EXPERTS["ocr"], 0, 0, raw), 0.0)
+    joined.offer([message(EXPERTS["ocr"], 0, 0, raw)], 0.0)
     (arrival,) = drain(joined, 0.0)
     assert arrival.record is not None and arrival.record.joined["ocr"].raw == raw
     with pytest.raises(SchemaError):

@@ -44,7 +44,7 @@ def listen(to: JoinSource, since: float, until: float) -> Iterator[Arrival]:
 
 def give_image(to: JoinSource, offset: int, partition: int = 0, now: float = 0.0) -> None:
     raw = CODEC.encode("Image", image(f"i{partition}-{offset}"), IMAGES)
-    to.offer(message(IMAGES, partition, offset, raw, key=f"i{partition}-{offset}".encode()), now)
+    to.offer([message(IMAGES, partition, offset, raw, key=f"i{partition}-{offset}".encode())], now)
 
 
 def give_prior(
@@ -52,7 +52,7 @@ def give_prior(
 ) -> None:
     value = prior(expert, f"i{partition}-{of}", of, partition=partition)
     raw = CODEC.encode(f"Prior:{expert}", value, EXPERTS[expert])
-    to.offer(message(EXPERTS[expert], partition, offset, raw), now)
+    to.offer([message(EXPERTS[expert], partition, offset, raw)], now)
 
 
 def test_topics_are_all_that_is_joined() -> None:
@@ -125,7 +125,7 @@ def test_full_lanes_give_nothing() -> None:
 def test_unreadable_image_arrives_with_its_error_in_its_turn(raw: bytes | None) -> None:
     joined = source(experts={})
     give_image(joined, 0)
-    joined.offer(message(IMAGES, 0, 1, raw), 0.0)
+    joined.offer([message(IMAGES, 0, 1, raw)], 0.0)
     give_image(joined, 2)
     one, broken, two = drain(joined, 0.0)
     assert one.record is not None and two.record is not None
@@ -135,7 +135,7 @@ def test_unreadable_image_arrives_with_its_error_in_its_turn(raw: bytes | None) 
 
 def test_unreadable_prior_arrives_with_its_error() -> None:
     joined = source()
-    joined.offer(message(EXPERTS["ocr"], 0, 4, b"garbage"), 0.0)
+    joined.offer([message(EXPERTS["ocr"], 0, 4, b"garbage")], 0.0)
     (broken,) = drain(joined, 0.0)
     assert broken.error is not None and broken.message.topic() == EXPERTS["ocr"]
     assert broken.lane == (IMAGES, 0), "it is committed in the order of the join"
@@ -145,7 +145,7 @@ def test_unreadable_prior_arrives_with_its_error() -> None:
 def test_prior_of_another_expert_on_the_topic_is_unreadable() -> None:
     joined = source()
     raw = CODEC.encode("Prior:ocr", prior("ocr"), "")
-    joined.offer(message(EXPERTS["tagging"], 0, 0, raw), 0.0)
+    joined.offer([message(EXPERTS["tagging"], 0, 0, raw)], 0.0)
     (broken,) = drain(joined, 0.0)
     assert broken.error is not None
 

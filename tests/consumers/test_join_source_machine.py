@@ -90,7 +90,7 @@ class Consumer:
     def offer(self, messages: list[Message]) -> None:
         self.now += 0.1
         for each in messages:
-            self.source.offer(each, self.now)
+            self.source.offer([each], self.now)
         for arrival in drain(self.source, self.now):
             self.check(arrival)
             self.out.setdefault(arrival.lane, []).append(arrival)

@@ -21,7 +21,7 @@ def source(partitions: int = 1, depth: int = 256) -> TopicSource:
 def give(to: TopicSource, partition: int, *offsets: int) -> None:
     for offset in offsets:
         raw = CODEC.encode("ImageUrl", url(offset), TOPIC)
-        to.offer(message(TOPIC, partition, offset, raw, key=b"k\xff"), 0.0)
+        to.offer([message(TOPIC, partition, offset, raw, key=b"k\xff")], 0.0)
 
 
 def test_record_says_where_it_comes_from() -> None:
@@ -59,7 +59,7 @@ def test_full_lanes_are_passed_over() -> None:
 @pytest.mark.parametrize("raw", [b"", None, b"garbage", b"\xc3\x01" + bytes(8)])
 def test_unreadable_message_says_so_when_it_is_looked_into(raw: bytes | None) -> None:
     made = source()
-    made.offer(message(TOPIC, 0, 3, raw), 0.0)
+    made.offer([message(TOPIC, 0, 3, raw)], 0.0)
     (arrival,) = drain(made, 0.0)
     assert arrival.record is not None
     with pytest.raises(SchemaError):
@@ -70,7 +70,7 @@ def test_unreadable_message_says_so_when_it_is_looked_into(raw: bytes | None) ->
 def test_message_without_a_key() -> None:
     made = source()
     raw = CODEC.encode("ImageUrl", url(), TOPIC)
-    made.offer(message(TOPIC, 0, 0, raw, key=None), 0.0)
+    made.offer([message(TOPIC, 0, 0, raw, key=None)], 0.0)
     (arrival,) = drain(made, 0.0)
     assert arrival.record is not None and arrival.record.key == ""
 
@@ -79,8 +79,8 @@ def test_two_topics_with_a_schema_each() -> None:
     made = TopicSource({"urls": "ImageUrl", "rejects": "Reject"}, CODEC)
     made.assigned([("urls", 0), ("rejects", 0)])
     raw = CODEC.encode("ImageUrl", url(), "urls")
-    made.offer(message("urls", 0, 0, raw), 0.0)
-    made.offer(message("rejects", 0, 0, raw), 0.0)
+    made.offer([message("urls", 0, 0, raw)], 0.0)
+    made.offer([message("rejects", 0, 0, raw)], 0.0)
     good, bad = drain(made, 0.0)
     assert good.record is not None and good.record.value["url"] == url()["url"]
     with pytest.raises(SchemaError):
