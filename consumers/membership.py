@@ -216,7 +216,8 @@ class Membership:
         if "still used by another member" in said:  # UNRELEASED_INSTANCE_ID, fatal (KIP-848)
             await self._rejoin(said)
         elif "fenced" in said:
-            raise BrokerError(f"{_FENCED} ({said})")
+            # Brokers that were frozen say so too, of nobody: a start is all it takes then.
+            raise BrokerError(f"{_FENCED}. If each has its own, start again ({said})")
         elif error.fatal() or error.code() in (
             KafkaError._FATAL,
             KafkaError.UNKNOWN_TOPIC_OR_PART,

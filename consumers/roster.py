@@ -128,6 +128,10 @@ class Roster:
             passed=built.passed,
         )
 
+    def close(self) -> None:
+        """Once its workers have left."""
+        self._store.close()
+
     def _build(self, stage: str) -> _Built:
         settings = self._settings
         in_flight = settings.worker.in_flight

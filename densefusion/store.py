@@ -7,9 +7,11 @@ minute costs a minute; after that the worker stops with a `StoreError`.
 from __future__ import annotations
 
 import asyncio
-import io
+import base64
+import hashlib
 import logging
 import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -22,7 +24,9 @@ from tenacity import (
     Retrying,
     before_sleep_log,
     retry_if_exception,
+    sleep_using_event,
     stop_after_delay,
+    stop_when_event_set,
     wait_random_exponential,
 )
 
@@ -62,6 +66,7 @@ class ObjectStore:
         if settings.endpoint is None:
             raise SettingsError("no object store: set DENSEFUSION_STORE__ENDPOINT")
         self._settings = settings
+        self._closing = threading.Event()
         self.bucket = settings.bucket
         self._http = urllib3.PoolManager(
             maxsize=settings.connections,
@@ -84,6 +89,8 @@ class ObjectStore:
         self._threads = ThreadPoolExecutor(settings.connections, thread_name_prefix="store")
 
     def close(self) -> None:
+        """Give up whatever is still being tried."""
+        self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._http.clear()
 
@@ -151,14 +158,23 @@ class ObjectStore:
             response.release_conn()
 
     def _put(self, key: str, data: bytes, content_type: str) -> None:
-        self._s3.put_object(self.bucket, key, io.BytesIO(data), len(data), content_type)
+        self._send(key, data, {"Content-Type": content_type})
 
     def _put_if(self, key: str, data: bytes, etag: str | None) -> str:
+        return self._send(
+            key, data, {"If-None-Match": "*"} if etag is None else {"If-Match": f'"{etag}"'}
+        )
+
+    def _send(self, key: str, data: bytes, headers: dict[str, str]) -> str:
+        """A PUT; the new ETag."""
         # The client offers no conditional write; signing a URL is local and costs no request.
         url = self._s3.presigned_put_object(self.bucket, key)
-        condition = {"If-None-Match": "*"} if etag is None else {"If-Match": f'"{etag}"'}
-        response = self._http.request("PUT", url, body=data, headers=condition)
-        if response.status in (409, 412) or (etag is not None and response.status == 404):
+        # Without it a server may take a body that broke off for the whole: SeaweedFS puts an empty
+        # object over a good one when the writer dies between head and body.
+        digest = hashlib.md5(data, usedforsecurity=False).digest()
+        headers = {"Content-MD5": base64.b64encode(digest).decode(), **headers}
+        response = self._http.request("PUT", url, body=data, headers=headers)
+        if ("If-Match" in headers and response.status == 404) or response.status in (409, 412):
             raise Conflict(key)
         if response.status != 200:
             raise _Answer(response.status, response.data[:300].decode("utf-8", "replace"))
@@ -170,7 +186,8 @@ class ObjectStore:
 
     def _retry(self, work: Callable[..., T], *args: object) -> T:
         retrying = Retrying(
-            stop=stop_after_delay(self._settings.retry_for),
+            stop=stop_after_delay(self._settings.retry_for) | stop_when_event_set(self._closing),
+            sleep=sleep_using_event(self._closing),
             wait=wait_random_exponential(0.1, 5),
             retry=retry_if_exception(_may_pass),
             before_sleep=before_sleep_log(log, logging.WARNING),

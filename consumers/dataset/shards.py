@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from consumers.dataset.arrow import table
+from densefusion.errors import StoreError
 from densefusion.store import Conflict, Missing, ObjectStore
 
 _KEPT = 64  # clean shards in memory; one that is touched again is read back
@@ -136,7 +137,10 @@ class Shards:
             data, etag = await self._store.get_tagged(key)
         except Missing:
             return None, None
-        stored = await asyncio.to_thread(pq.read_table, io.BytesIO(data))
+        try:
+            stored = await asyncio.to_thread(pq.read_table, io.BytesIO(data))
+        except pa.ArrowException as error:  # not the fault of the rows that are to be added
+            raise StoreError(f"shard {key} ({len(data)} bytes) cannot be read: {error}") from error
         return self._fitted(stored), etag
 
     def _fitted(self, stored: pa.Table) -> pa.Table:

@@ -51,6 +51,8 @@ def worker(
         asyncio.run(_run([roster.worker(name, slots[name]) for name in stage]))
     except EngineError as error:
         raise SettingsError(str(error)) from error
+    finally:
+        roster.close()
 
 
 _held: list[object] = []

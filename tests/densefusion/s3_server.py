@@ -28,6 +28,7 @@ class S3Server:
         self.faults: list[tuple[int, str] | None] = []
         self.always: tuple[int, str] | None = None
         self.requests: list[str] = []
+        self.headers: list[dict[str, str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self.endpoint = f"127.0.0.1:{self._server.server_port}"
 
@@ -67,12 +68,13 @@ class S3Server:
             def _do(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 key = unquote(urlsplit(self.path).path).lstrip("/")
+                headers = {name.lower(): value for name, value in self.headers.items()}
                 owner.requests.append(f"{self.command} {key}")
+                owner.headers.append(headers)
                 fault = owner.faults.pop(0) if owner.faults else owner.always or ()
                 if isinstance(fault, tuple) and fault:
                     self._send(fault[0], _error(fault[1]), None)
                     return
-                headers = {name.lower(): value for name, value in self.headers.items()}
                 answer = owner.answer(self.command, key, body, headers)
                 if fault is None:
                     self.close_connection = True

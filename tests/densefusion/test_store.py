@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import socket
 import time
 from collections.abc import Iterator
@@ -159,3 +161,21 @@ async def test_bucket_that_is_not_there_is_no_missing_object(server: S3Server) -
     with pytest.raises(StoreError, match="NoSuchBucket"):
         await made.get("key")
     made.close()
+
+
+async def test_what_is_still_tried_is_given_up_when_the_store_is_closed(server: S3Server) -> None:
+    server.always = (500, "InternalError")
+    made = ObjectStore(settings(server.endpoint, retry_for=60))
+    asking = asyncio.create_task(made.get("a"))
+    while not server.requests:
+        await asyncio.sleep(0.01)
+    made.close()
+    with pytest.raises(StoreError):
+        await asyncio.wait_for(asking, 10)
+
+
+def test_every_write_says_what_its_body_is(store: ObjectStore, server: S3Server) -> None:
+    store.write("plain", b"abc")
+    asyncio.run(store.put_if("once", b"abc", None))
+    digest = base64.b64encode(hashlib.md5(b"abc").digest()).decode()
+    assert [headers["content-md5"] for headers in server.headers] == [digest, digest]

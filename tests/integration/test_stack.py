@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -21,9 +23,10 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from minio import Minio
 
-from densefusion.errors import SettingsError
+from densefusion.errors import SettingsError, StoreError
 from densefusion.settings import Settings, environment
 from densefusion.stack import EmbeddedStack
+from densefusion.store import ObjectStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 ROOT = Path(__file__).parents[2]
@@ -100,6 +103,22 @@ def until(what: Callable[[], bool], seconds: float = 5) -> bool:
     while not (true := what()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return true
+
+
+class BreakingOff:
+    """In place of the store's connections: sends the head of a request, and dies."""
+
+    def request(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> None:
+        where = urlsplit(url)
+        head = [f"{method} {where.path}?{where.query} HTTP/1.1", f"Host: {where.netloc}"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        head += [f"Content-Length: {len(body)}", "", ""]
+        with socket.create_connection((where.hostname or "", where.port or 0)) as connection:
+            connection.sendall("\r\n".join(head).encode())
+            time.sleep(0.1)
+        raise urllib3.exceptions.ProtocolError("killed")
+
+    def clear(self) -> None: ...
 
 
 def sockets(data: Path) -> list[Path]:
@@ -263,3 +282,20 @@ def test_failed_start_lets_go_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text('{"kafka": "no port"}')
     with stack:
         assert stack.death() is None
+
+
+def test_a_write_that_breaks_off_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker killed between the head of a PUT and its body."""
+    with EmbeddedStack(tmp_path / "data", durable=False) as stack:
+        settings = stack.apply(Settings(_env_file=None)).store
+        direct = ObjectStore(settings)
+        direct.make_bucket()
+        tag = asyncio.run(direct.put_if("shard", b"good" * 1000, None))
+        dying = ObjectStore(settings.model_copy(update={"retry_for": 0.5}))
+        monkeypatch.setattr(dying, "_http", BreakingOff())
+        with pytest.raises(StoreError):
+            asyncio.run(dying.put_if("shard", b"better" * 1000, tag))
+        time.sleep(1)  # the server may be at it still
+        assert direct.read("shard") == b"good" * 1000

@@ -1,0 +1,256 @@
+"""A run: everything up, the faults, the drain, the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import subprocess
+import sys
+import time
+import uuid
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from consumers.roster import make_topics
+from densefusion import topics
+from densefusion.errors import TopicError
+from densefusion.settings import Settings, environment
+from densefusion.topics import Topic
+from deploy.kafka.cluster import KafkaCluster
+from tests.chaos import pictures
+from tests.chaos.feeding import Feed
+from tests.chaos.injector import Injector
+from tests.chaos.ledger import check
+from tests.chaos.object_store import ChaosStore
+from tests.chaos.reading import evidence
+from tests.chaos.report import Report
+from tests.chaos.schedule import BROKERS, LANES, Fault, schedule
+from tests.chaos.server import PictureServer
+from tests.chaos.supervisor import ROOT, Supervisor
+from tests.chaos.watching import Watch
+
+log = logging.getLogger("chaos")
+
+# Stages that share a process, so that a small machine can run two of each.
+BUNDLES = {
+    "fetch": ("fetch", "curate"),
+    "experts": pictures.EXPERTS,
+    "fusion": ("fusion",),
+    "dataset": ("dataset",),
+}
+_AHEAD = 0.15  # share of the URLs that may wait in the stream: a backlog, but not all of them
+_PATIENCE = 150.0  # seconds without any commit, after which a run is stuck
+_QUIET = 3.0  # and at the end, so that what is there twice is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is asked of a run. `minutes`: after so many, nothing more is published or broken."""
+
+    images: int
+    faults: int
+    seed: int
+    folder: Path
+    minutes: float | None = None
+    partitions: int = 8
+    workers: int = 2
+    protocol: str = "classic"
+    static: bool = False
+    lanes: tuple[str, ...] = LANES
+
+    def schedule(self) -> list[Fault]:
+        return schedule(self.seed, self.faults, list(BUNDLES), self.workers, self.lanes)
+
+
+def run(options: Options) -> Report:
+    """Run it. The servers and workers end with the calling thread: the main one."""
+    folder = options.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        install = install_experts(folder)
+        cluster = stack.enter_context(KafkaCluster(folder / "kafka", BROKERS))
+        store = stack.enter_context(ChaosStore(folder / "store"))
+        web = stack.enter_context(PictureServer(options.seed))
+        settings = _settings(options, cluster, store, web)
+        found = _topics(settings)
+        identity = uuid.uuid4().hex
+        watch = stack.enter_context(Watch(settings, identity, found))
+        supervisor = Supervisor(BUNDLES, _environment(settings, install), folder / "workers")
+        stack.callback(supervisor.stop)
+        for slot in range(options.workers):
+            for bundle in BUNDLES:
+                supervisor.start(f"{bundle}-{slot}")
+        injector = Injector(
+            options.schedule(), supervisor, cluster, store,
+            progress=lambda: watch.ended / options.images,
+        )  # fmt: skip
+        urls = [web.url(number) for number in range(options.images)]
+
+        def allowed() -> int:
+            return int(options.images * min(1.0, injector.due + _AHEAD))
+
+        feed = Feed(
+            settings, identity, urls, allowed, lambda count: setattr(watch, "published", count)
+        )
+        stack.enter_context(feed)
+        started = time.monotonic()
+        stuck = asyncio.run(_Course(options, watch, feed, injector, supervisor).go())
+        seconds = time.monotonic() - started
+        log.info("drained after %.0f s; the workers leave", seconds)
+        supervisor.stop()
+        log.info("reading the evidence")
+        expected = [
+            pictures.expected(url, number, options.seed)
+            for number, url in enumerate(urls[: feed.count])
+        ]
+        verdict = check(expected, evidence(settings, found, identity))
+        return Report(
+            options.seed, options.images, injector.done, options.faults, verdict,
+            supervisor.exits, supervisor.starts, seconds, watch.longest, watch.longest_at, stuck,
+            folder,
+        )  # fmt: skip
+
+
+class _Course:
+    """From the first URL until all is drained, or it is certain that it will not be."""
+
+    def __init__(
+        self,
+        options: Options,
+        watch: Watch,
+        feed: Feed,
+        injector: Injector,
+        supervisor: Supervisor,
+    ) -> None:
+        self._options = options
+        self._watch = watch
+        self._feed = feed
+        self._injector = injector
+        self._supervisor = supervisor
+
+    async def go(self) -> str | None:
+        """None, or why it is stuck."""
+        faults = asyncio.create_task(self._injector.run())
+        until = time.monotonic() + 60 * (self._options.minutes or 24 * 60)
+        told = 0.0
+        try:
+            while True:
+                await asyncio.sleep(0.2)
+                self._supervisor.check()
+                if time.monotonic() - told > 15:
+                    told = time.monotonic()
+                    self._tell()
+                if time.monotonic() > until and not faults.done():
+                    log.warning("the time is up: no more URLs, no more faults")
+                    return await self._cut_short(faults)
+                if faults.done():
+                    faults.result()
+                if (why := self._stuck()) is not None:
+                    return why
+                if faults.done() and self._drained():
+                    return None
+        finally:
+            faults.cancel()
+            await asyncio.gather(faults, return_exceptions=True)
+
+    async def _cut_short(self, faults: asyncio.Task[None]) -> str | None:
+        await asyncio.to_thread(self._feed.stop)
+        self._injector.stop()
+        while (why := self._stuck()) is None and not (faults.done() and self._drained()):
+            await asyncio.sleep(0.2)
+            self._supervisor.check()
+        return why
+
+    def _drained(self) -> bool:
+        watch = self._watch
+        all_in = self._feed.done and watch.ended >= self._feed.count
+        return all_in and watch.stored and watch.silent > _QUIET
+
+    def _stuck(self) -> str | None:
+        for error in (self._feed.error, self._watch.error):
+            if error is not None:
+                return repr(error)
+        if self._watch.silent > _PATIENCE:
+            return f"nothing was committed for {_PATIENCE:.0f} s"
+        return None
+
+    def _tell(self) -> None:
+        watch, seen = self._watch, self._watch.counts.seen
+        log.info(
+            "%.0f s: published %d, %s; ended %d, faults %d, silent %.1f s, exits %d",
+            time.monotonic() - watch.started, self._feed.count,
+            ", ".join(f"{topic.removeprefix('priors.')} {seen[topic]}" for topic in sorted(seen)),
+            watch.ended, self._injector.done.total(), watch.silent, len(self._supervisor.exits),
+        )  # fmt: skip
+
+
+def install_experts(folder: Path) -> Path:
+    """The experts' package, installed into a folder of its own; from now on we find it too."""
+    target = folder / "packages"
+    if not target.exists():
+        subprocess.run(
+            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
+             "--no-build-isolation", "--target", target, Path(__file__).with_name("experts")],
+            check=True, timeout=120,
+        )  # fmt: skip
+    if str(target) not in sys.path:
+        sys.path.insert(0, str(target))
+    return target
+
+
+def _settings(
+    options: Options, cluster: KafkaCluster, store: ChaosStore, web: PictureServer
+) -> Settings:
+    settings = Settings(_env_file=None)  # type: ignore[call-arg]
+    kafka = {
+        "bootstrap": cluster.bootstrap, "partitions": options.partitions,
+        "replication": cluster.replication, "group_protocol": options.protocol,
+        "static_membership": options.static,
+    }  # fmt: skip
+    where = {
+        "endpoint": store.endpoint, "bucket": store.bucket, "region": store.region,
+        "secure": False, "access_key": SecretStr(store.access_key),
+        "secret_key": SecretStr(store.secret_key),
+        # Shorter than a freeze: a request that was given up may still be done afterwards.
+        "timeout": 4.0,
+    }  # fmt: skip
+    fetch = {
+        "min_short_edge": pictures.MIN_SHORT_EDGE, "allow_hosts": [web.host], "backoff": 0.2,
+        # A worker that was frozen must not blame the server for it.
+        "attempts": 8, "read_timeout": 60.0, "total_timeout": 120.0, "connect_timeout": 60.0,
+    }  # fmt: skip
+    return settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update=kafka),
+            "store": settings.store.model_copy(update=where),
+            "fetch": settings.fetch.model_copy(update=fetch),
+            "experts": settings.experts.model_copy(update={"roster": list(pictures.EXPERTS)}),
+            # No expert is dead for so long: no prior may be missing.
+            "join": settings.join.model_copy(update={"deadline": 900.0}),
+            "dataset": settings.dataset.model_copy(update={"shard_offsets": 250}),
+            "data_dir": options.folder / "data",
+        }
+    )
+
+
+def _environment(settings: Settings, packages: Path) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DENSEFUSION_")}
+    path = os.pathsep.join([str(packages), str(ROOT)])
+    return {**inherited, **environment(settings), "PYTHONPATH": path}
+
+
+def _topics(settings: Settings) -> dict[str, Topic]:
+    client, wanted = make_topics(settings), topics.all_topics(settings.experts.roster)
+    client.create(wanted)
+    until = time.monotonic() + 60
+    while True:  # a broker that is asked may not have heard of them yet
+        try:
+            return client.verify(wanted)
+        except TopicError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
