@@ -126,6 +126,7 @@ class Roster:
             settings.worker,
             in_flight=built.in_flight,
             passed=built.passed,
+            patience=kafka.retry_for,
         )
 
     def close(self) -> None:

@@ -44,6 +44,7 @@ class Worker:
         consumer: builds one.
         in_flight: records in work at the same time.
         passed: where its partitions start, if that is not where its group stands.
+        patience: seconds to wait until the brokers let a static member in again.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Worker:
         *,
         in_flight: int,
         passed: Passed | None = None,
+        patience: float = 180.0,
     ) -> None:
         self._stage = stage
         self._source = source
@@ -69,7 +71,9 @@ class Worker:
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()  # for more polled messages
         self._failure: BaseException | None = None
-        self._membership = Membership(consumer, source.topics, self, self._fail, passed=passed)
+        self._membership = Membership(
+            consumer, source.topics, self, self._fail, patience=patience, passed=passed
+        )
         self._checkpoints = Checkpoints(
             stage.name,
             self._lanes,

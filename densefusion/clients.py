@@ -86,7 +86,7 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
         **_membership(settings),
         # The worker pauses and polls on while it works, so a longer silence is a stuck loop.
         "max.poll.interval.ms": max(60_000, settings.session_timeout_ms),
-        "fetch.wait.max.ms": 500,
+        "fetch.wait.max.ms": 200,
         "queued.max.messages.kbytes": 16 << 10,
         # Small pieces of many partitions, so that a join gets them side by side; and a full queue
         # is filled again at once, not after the default second.

@@ -154,7 +154,7 @@ class Experts(BaseModel):
 class Join(BaseModel):
     """Fusion's join."""
 
-    window: int = Field(1000, ge=1, description="Images waiting, a partition.")
+    window: int = Field(2000, ge=1, description="Images waiting, a partition.")
     deadline: float = Field(
         300, gt=0, description="Seconds of silence after which an expert counts as dead."
     )
