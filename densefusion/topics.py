@@ -20,6 +20,7 @@ CAPTIONS = "captions"
 REJECTS = "rejects"
 DEAD_LETTERS = "dead-letters"
 _TIMEOUT = 15.0
+_MADE_SECONDS = 60.0  # the embedded broker takes its time where its topics lie on S3
 _KNOWN_SECONDS = 30.0
 _KNOWN_IN_A_ROW = 3  # answers, of whichever broker
 
@@ -64,6 +65,7 @@ class Topics:
             BrokerError: they do not answer, or do not come to know what was made.
         """
         names = list(names)
+        there = self.describe(names)
         fresh = [
             NewTopic(
                 self._settings.prefix + name,
@@ -71,18 +73,23 @@ class Topics:
                 replication_factor=self._settings.replication,
             )
             for name in names
+            if name not in there
         ]
+        if not fresh:
+            return []
         made = []
-        for name, done in self._admin.create_topics(fresh, request_timeout=_TIMEOUT).items():
+        for name, done in self._admin.create_topics(fresh, request_timeout=_MADE_SECONDS).items():
             try:
-                done.result(_TIMEOUT)
+                done.result(_MADE_SECONDS)
                 made.append(name)
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                     continue
                 raise TopicError(f"topic {name} cannot be made: {error.args[0].str()}") from error
             except TimeoutError as error:
-                raise BrokerError(f"no answer about topic {name} in {_TIMEOUT:.0f} s") from error
+                raise BrokerError(
+                    f"no answer about topic {name} in {_MADE_SECONDS:.0f} s"
+                ) from error
         if made:
             self._wait_until_known(names)
         return made
