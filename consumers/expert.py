@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
-from typing import Any, ClassVar, Protocol
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -23,7 +23,8 @@ class Sighting:
 
     Attributes:
         image: the `Image` record (for an expert that follows another's topic: still the image's).
-        pixels: H x W x 3, uint8, RGB, upright; None for an expert whose `pixels` is 0.
+        pixels: H x W x 3, uint8, RGB, upright; None for an expert whose `pixels` is 0; what its
+            `prepare` made of them for an expert that `Prepares`.
         prior: the record of the expert that this one follows, if it follows one.
     """
 
@@ -69,6 +70,18 @@ class Expert(Protocol):
         """The findings as lines of text for the prompt's block `title`."""
 
 
-def experts() -> dict[str, type[Expert]]:
-    """Every registered expert class by its name."""
-    return {point.name: point.load() for point in entry_points(group=GROUP)}
+@runtime_checkable
+class Prepares(Protocol):
+    """What an expert has besides, where it resizes its pixels or the like.
+
+    `prepare` is called in the pool that decodes, so that no model waits for it, and so that no more
+    of a picture is held in memory than is needed.
+    """
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """What `find` is given as pixels. An exception becomes a prior, as `find`'s does."""
+
+
+def experts() -> dict[str, EntryPoint]:
+    """Every registered expert by its name; ``<name>.<profile>`` is another that answers to it."""
+    return {point.name: point for point in entry_points(group=GROUP)}

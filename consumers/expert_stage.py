@@ -2,6 +2,9 @@
 
 Every image gets an answer: findings, or ``failed`` with the reason. So the join never waits for an
 expert that lives.
+
+Pixels are decoded and prepared in a pool of threads, beside the model's own, while others are
+fetched and others again are in the model.
 """
 
 from __future__ import annotations
@@ -9,33 +12,62 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from consumers.expert import Expert, Findings, Sighting
+from consumers.byte_budget import ByteBudget
+from consumers.expert import Expert, Prepares, Sighting
 from consumers.stage import Emit, Record
 from densefusion import metrics, topics
 from densefusion.errors import DependencyError
 from densefusion.store import Missing, ObjectStore
+from engines import images
+from engines.decoders import Decode
 from engines.errors import ImageError
-from engines.images import decode
 from engines.session import usable_cores
+from schemas import Codec, SchemaError
 
 log = logging.getLogger("densefusion.expert")
+T = TypeVar("T")
 _REASON = 500
+# A broker takes a million bytes in one message (librdkafka's message.max.bytes), headers included.
+_LARGEST = 900_000
 
 
 class ExpertStage:
-    """Runs one expert on every image of the topic that it follows."""
+    """Runs one expert on every image of the topic that it follows.
 
-    def __init__(self, expert: Expert, store: ObjectStore) -> None:
+    Args:
+        codec: knows the expert's priors.
+        prefix: put before every topic's name.
+        decode: bytes to pixels, from many threads at once.
+        memory: bytes of pictures, as they came and decoded, that are held at the same time. (A
+            decoder may need as much again for a moment; a picture that is larger is done alone.)
+    """
+
+    def __init__(
+        self,
+        expert: Expert,
+        store: ObjectStore,
+        codec: Codec,
+        prefix: str = "",
+        *,
+        decode: Decode = images.decode,
+        memory: int = 512 << 20,
+    ) -> None:
         self.name = expert.name
         self._expert = expert
+        self._prepare = expert.prepare if isinstance(expert, Prepares) else None
         self._store = store
+        self._codec = codec
+        self._prefix = prefix
+        self._decode = decode
+        self._memory = ByteBudget(memory)
         self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
 
     async def open(self) -> None:
@@ -52,43 +84,86 @@ class ExpertStage:
 
     async def process(self, record: Record) -> Sequence[Emit]:
         started = time.monotonic()
-        follows = self._expert.follows != topics.IMAGES
         value = record.value
-        findings: Findings | None = None
-        lines: list[str] = []
-        reason: str | None = None
+        followed = value if self._expert.follows != topics.IMAGES else None
+        prior = self._prior(record)
         try:
-            pixels = await self._pixels(value["object_key"])
-            started = time.monotonic()
-            found = await self._expert.find(Sighting(value, pixels, value if follows else None))
-            lines = list(self._expert.describe(found))
-            findings = found
+            with ExitStack() as held:
+                pixels = await self._pixels(value, held)
+                started = time.monotonic()
+                found = await self._expert.find(Sighting(value, pixels, followed))
+            if found is None:
+                raise TypeError("the expert answered None")
+            prior |= {"findings": found, "lines": list(self._expert.describe(found))}
         except DependencyError:
             raise
         except Missing:
-            reason = "the image's bytes are not in the object store"
+            prior |= _failed("the image's bytes are not in the object store")
         except ImageError as error:
-            reason = str(error)
+            prior |= _failed(str(error))
         except Exception as error:  # an expert's failure is an answer too
             log.exception("%s failed on %s", self.name, value["image_id"])
-            reason = repr(error)
-        prior = self._prior(record, findings, lines, reason)
+            prior |= _failed(repr(error))
         prior["seconds"] = time.monotonic() - started
-        return [Emit(topics.priors(self.name), value["image_id"], prior, f"Prior:{self.name}")]
+        return [
+            Emit(
+                topics.priors(self.name),
+                value["image_id"],
+                self._encoded(prior),
+                f"Prior:{self.name}",
+            )
+        ]
 
-    async def _pixels(self, key: str) -> np.ndarray | None:
+    async def _pixels(self, value: Mapping[str, Any], held: ExitStack) -> np.ndarray | None:
+        """The image's pixels, prepared; `held` has the memory that they take."""
         if self._expert.pixels == 0:
             return None
-        data = await self._store.get(key)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, self._decode, data)
+        key = value["object_key"]
+        if "width" in value:
+            is_jpeg = value["mime"] == "image/jpeg"
+            size = self._size(value["width"], value["height"], is_jpeg) + value["size"]
+            loan = held.enter_context(await self._memory.lend(size))
+            data = await self._store.get(key)
+        else:  # a prior does not say how large the image is
+            data = await self._store.get(key)
+            size = await self._in_pool(self._size_of, data)
+            loan = held.enter_context(await self._memory.lend(size))
+        pixels = await self._in_pool(self._prepared, data)
+        loan.resize(pixels.nbytes)
+        return pixels
 
-    def _decode(self, data: bytes) -> np.ndarray:
-        return decode(data, min_side=self._expert.pixels)
+    async def _in_pool(self, work: Callable[[bytes], T], data: bytes) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._decoders, work, data)
 
-    def _prior(
-        self, record: Record, findings: Findings | None, lines: list[str], reason: str | None
-    ) -> dict[str, Any]:
+    def _prepared(self, data: bytes) -> np.ndarray:
+        pixels = self._decode(data, min_side=self._expert.pixels)
+        return pixels if self._prepare is None else self._prepare(pixels)
+
+    def _size(self, width: int, height: int, is_jpeg: bool) -> int:
+        return images.decoded_bytes(width, height, min_side=self._expert.pixels, jpeg=is_jpeg)
+
+    def _size_of(self, data: bytes) -> int:
+        picture = images.open_header(data)
+        return self._size(*picture.size, picture.format == "JPEG") + len(data)
+
+    def _encoded(self, prior: dict[str, Any]) -> bytes:
+        """The prior as bytes; findings that cannot be sent become a failure that says why."""
+        name, topic = f"Prior:{self.name}", self._prefix + topics.priors(self.name)
+        try:
+            encoded = self._codec.encode(name, prior, topic)
+        except SchemaError as error:
+            if prior["findings"] is None:
+                raise
+            log.warning("%s on %s: %s", self.name, prior["image_id"], error)
+            return self._codec.encode(name, prior | _failed(str(error)), topic)
+        if len(encoded) <= _LARGEST:
+            return encoded
+        reason = f"findings of {len(encoded)} bytes; a message takes {_LARGEST}"
+        log.warning("%s on %s: %s", self.name, prior["image_id"], reason)
+        return self._codec.encode(name, prior | _failed(reason), topic)
+
+    def _prior(self, record: Record) -> dict[str, Any]:
+        """All but findings and lines."""
         expert = self._expert
         partition, offset = _position(record)
         return {
@@ -99,18 +174,17 @@ class ExpertStage:
             "expert": expert.name,
             "model": expert.model,
             "model_version": expert.model_version,
-            "status": "failed" if findings is None else "ok",
-            "reason": _plain(reason[:_REASON]) if reason is not None else None,
+            "status": "ok",
+            "reason": None,
             "title": expert.title,
-            "lines": lines,
-            "findings": findings,
             "made_at": datetime.now(UTC),
         }
 
 
-def _plain(text: str) -> str:
-    """Without lone surrogates, which Avro has no bytes for."""
-    return text.encode("utf-8", "replace").decode()
+def _failed(reason: str) -> dict[str, Any]:
+    """What a prior says of a failure."""
+    plain = reason[:_REASON].encode("utf-8", "replace").decode()  # Avro has no lone surrogates
+    return {"status": "failed", "reason": plain, "findings": None, "lines": []}
 
 
 def _position(record: Record) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from consumers.curate import Curate
 from consumers.dataset.stage import Dataset
 from consumers.expert import Expert, experts
 from consumers.expert_stage import ExpertStage
+from consumers.experts.batching import records_in_flight
 from consumers.fetch import Fetch
 from consumers.fusion import Fusion
 from consumers.incomplete import Incomplete
@@ -27,6 +28,7 @@ from densefusion.errors import SettingsError
 from densefusion.settings import Settings
 from densefusion.store import ObjectStore
 from densefusion.topics import Topic, Topics
+from engines.decoders import decoder
 from engines.session import usable_cores
 from schemas import Codec, prior_schema
 from schemas.codec import Registry
@@ -52,8 +54,8 @@ def default_workers(settings: Settings) -> dict[str, int]:
     return counts
 
 
-def expert_classes(names: Iterable[str]) -> dict[str, type[Expert]]:
-    """The classes of these experts.
+def expert_classes(names: Iterable[str], profile: str = "starter") -> dict[str, type[Expert]]:
+    """The classes of these experts, of the profile where there is one of it.
 
     Raises:
         SettingsError: one is not registered.
@@ -64,7 +66,8 @@ def expert_classes(names: Iterable[str]) -> dict[str, type[Expert]]:
         raise SettingsError(
             f"no expert named {', '.join(unknown)}; installed are {', '.join(sorted(known))}"
         )
-    return {name: known[name] for name in names}
+    points = {name: known.get(f"{name}.{profile}", known[name]) for name in names}
+    return {name: point.load() for name, point in points.items()}
 
 
 def make_codec(settings: Settings) -> Codec:
@@ -75,7 +78,7 @@ def make_codec(settings: Settings) -> Codec:
 
         registry = ConfluentRegistry(settings.kafka.schema_registry)
     codec = Codec(registry)
-    for name, expert in expert_classes(settings.experts.roster).items():
+    for name, expert in expert_classes(settings.experts.roster, settings.experts.profile).items():
         codec.add(f"Prior:{name}", prior_schema(expert.schema()))
     return codec
 
@@ -168,15 +171,23 @@ class Roster:
             raise SettingsError(
                 f"no stage named {name}; there are {', '.join(stage_names(self._settings))}"
             )
-        expert = expert_classes([name])[name](self._settings.experts)  # type: ignore[call-arg]
+        settings = self._settings.experts
+        expert = expert_classes([name], settings.profile)[name](settings)  # type: ignore[call-arg]
         follows = expert.follows
         schema = "Image" if follows == topics.IMAGES else f"Prior:{follows.partition('.')[2]}"
         # A late answer is of use only where it makes a new caption.
         drop = self._settings.join.late == "drop"
         return _Built(
-            ExpertStage(expert, self._store),
+            ExpertStage(
+                expert,
+                self._store,
+                self._codec,
+                self._settings.kafka.prefix,
+                decode=decoder(self._settings.experts.decoder),
+                memory=self._settings.experts.picture_memory,
+            ),
             self._records({follows: schema}),
-            in_flight,
+            records_in_flight(self._settings.experts, in_flight),
             Passed(self._settings.kafka, name, "fusion") if drop else None,
         )
 
@@ -201,7 +212,7 @@ class Roster:
         return Incomplete(self._store, self._codec, self._topics[topics.CAPTIONS].name)
 
     def _dataset(self) -> Dataset:
-        classes = expert_classes(self._settings.experts.roster)
+        classes = expert_classes(self._settings.experts.roster, self._settings.experts.profile)
         return Dataset(
             self._store,
             self._codec,

@@ -135,13 +135,61 @@ class Experts(BaseModel):
         default=["detection", "tagging", "ocr", "knowledge"],
         description="Experts that fusion waits for, comma separated.",
     )
+    profile: Literal["starter", "full"] = Field(
+        "starter", description="Which models the experts run: those that come along, or large ones."
+    )
     provider: Literal["cpu", "cuda", "tensorrt"] = Field("cpu", description="Execution provider.")
     allow_fallback: bool = Field(
         False, description="Run on the CPU where the provider cannot be had; else that is an error."
     )
+    precision: Literal["fp32", "fp16", "int8"] = Field(
+        "fp32", description="Of the models' arithmetic; others than fp32 are built first."
+    )
+    catalogue: Path | None = Field(
+        None, description="TOML file of further models, or of others in place of ours."
+    )
+    models: Path | None = Field(
+        None, description="Folder of models from a hub. Default: in the user's cache."
+    )
+    engines: Path | None = Field(
+        None, description="Folder of built TensorRT engines. Default: in the user's cache."
+    )
+    engine_mismatch: Literal["rebuild", "refuse"] = Field(
+        "rebuild",
+        description="Where no built engine fits model, shapes, versions and GPU: build one, which "
+        "takes minutes, or stop and say which field differs.",
+    )
+    share_engines: bool = Field(
+        False,
+        description="Take engines from the object store, and put there what is built. Whoever may "
+        "write to the bucket then decides what the workers' GPUs run.",
+    )
     threads: int = Field(0, ge=0, description="Inferences at the same time; 0: one a core.")
     max_batch: int = Field(8, ge=1, le=256, description="Images in one batch.")
+    max_wait: float = Field(
+        0,
+        ge=0,
+        le=10,
+        description="Seconds that a free GPU waits for a batch to fill; worth it only where "
+        "several experts share it.",
+    )
+    decoder: Literal["cpu", "nvjpeg"] = Field(
+        "cpu", description="What decodes JPEGs; nvjpeg: the GPU, by the package nvidia-nvimgcodec."
+    )
+    picture_memory: int = Field(
+        512 << 20, ge=1 << 20, description="Bytes of pictures in memory, a worker."
+    )
     ocr_max_side: int = Field(960, ge=64, description="OCR reads at this longest side, in pixels.")
+    vocabulary: Path | None = Field(
+        None,
+        description="Tags that the zero-shot tagger chooses from, a line each; default: ImageNet's "
+        "and COCO's classes.",
+    )
+    tag_score: float = Field(0.1, ge=0, le=1, description="The zero-shot tagger drops tags below.")
+    grounding_score: float = Field(0.2, ge=0, le=1, description="Grounding drops boxes below.")
+    grounding_queries: int = Field(
+        32, ge=1, le=64, description="Tags that grounding looks for, the best."
+    )
 
     @field_validator("roster", mode="before")
     @classmethod

@@ -21,7 +21,7 @@ if features.check("avif"):
 # few bytes. Encoders write about ten; https://libjpeg-turbo.org/pmwiki/uploads/About/TwoIssueswiththeJPEGStandard.pdf
 _MAX_SCANS = 100
 _START_OF_SCAN = b"\xff\xda"
-_END_OF_IMAGE = b"\xff\xd9"
+END_OF_IMAGE = b"\xff\xd9"
 _ORIENTATION = 0x0112
 
 # Our bound is `max_pixels`; Pillow's own, which warns before it raises, stays behind it. A file's
@@ -79,6 +79,22 @@ def open_header(data: bytes, *, max_pixels: int = 100_000_000) -> Image.Image:
     return picture
 
 
+def decoded_bytes(
+    width: int, height: int, *, min_side: int | None = None, jpeg: bool = True
+) -> int:
+    """Bytes of the pixels that `decode` gives for a picture of that size.
+
+    Args:
+        jpeg: whether it is one, which is decoded at a reduced scale where `min_side` allows it.
+    """
+    eighths = 8
+    if jpeg and min_side:
+        # libjpeg-turbo's scales, but for those between a half and all (see `_decode_jpeg`).
+        shortest = min(width, height)
+        eighths = next((n for n in (1, 2, 3, 4) if -(-shortest * n // 8) >= min_side), 8)
+    return -(-width * eighths // 8) * -(-height * eighths // 8) * 3
+
+
 def orientation(picture: Image.Image) -> int:
     """EXIF orientation, 1 to 8; 1, upright, where it says none or nonsense."""
     try:
@@ -99,8 +115,8 @@ def _upright(pixels: np.ndarray, turned: int) -> np.ndarray:
 
 def _decode_jpeg(data: bytes, min_side: int) -> np.ndarray | None:
     """None where the file has a fault; Pillow then says whether it can be borne."""
-    if _END_OF_IMAGE not in data[-64:]:
-        data += _END_OF_IMAGE  # often lost in transfer, and all that is; a fault if more is
+    if END_OF_IMAGE not in data[-64:]:
+        data += END_OF_IMAGE  # often lost in transfer, and all that is; a fault if more is
     try:
         pixels: np.ndarray = simplejpeg.decode_jpeg(
             data,

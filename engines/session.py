@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
-import math
-import os
+import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import onnxruntime as ort
 
+from engines.binding import Binding, pin_for
+from engines.cache import Cache, default_cache
+from engines.catalogue import Model
+from engines.cores import usable_cores
+from engines.eight_bits import multiplies_exactly
 from engines.errors import EngineError
+from engines.manifest import Precision
+from engines.placement import RECORD, Placement, placement
+from engines.trt_provider import built_engine
+
+__all__ = ["Provider", "Session", "usable_cores"]
+
+log = logging.getLogger("densefusion.engines")
 
 Provider = Literal["cpu", "cuda", "tensorrt"]
 
-# In order of preference: what TensorRT cannot take runs on CUDA, and what CUDA cannot on the CPU.
-# That is onnxruntime's placement of single nodes, not the fallback of a whole model.
+# In order of preference. Arithmetic on shapes runs on the CPU by onnxruntime's design.
 _CHAINS: Mapping[Provider, Sequence[str]] = {
     "cpu": ["CPUExecutionProvider"],
     "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"],
     "tensorrt": ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
 }
 _NAMES: Mapping[str, Provider] = {chain[0]: name for name, chain in _CHAINS.items()}
-_CGROUPS = Path("/sys/fs/cgroup")
 
 
 class Session:
@@ -31,19 +42,26 @@ class Session:
 
     Args:
         model: path of an ONNX file, or its bytes.
-        provider: where it shall run; `tensorrt` leaves to CUDA what TensorRT cannot take.
-        threads: intra-op threads of one `run`. One is best where several `run`s share the cores.
-        allow_fallback: take the next provider of the chain where the one asked for is missing.
-        engine_cache: folder that keeps what TensorRT builds, which takes it minutes; None: the
-            user's cache folder.
+        provider: where it shall run; `tensorrt` takes a model whole or not at all.
+        threads: intra-op threads of one `run`, 0 for all the cores that the process may use. One
+            is best where several `run`s share the cores.
+        allow_fallback: take the next provider of the chain where the one asked for is missing, and
+            bear it that nodes of the model run on the CPU inside a GPU's session.
+        contract: the model's entry in the catalogue; TensorRT needs it, for the bounds of its
+            optimisation profile (`engines.catalogue.Model.bounded`).
+        precision: what the ONNX file computes in.
+        cache: where TensorRT's engines are kept; None: `engines.cache.default_cache`.
+        device: number of the GPU.
 
     Attributes:
         provider: the provider that really runs.
+        placement: nodes of the model by provider.
         inputs, outputs: names, in the model's order.
         metadata: the model's custom metadata.
 
     Raises:
-        EngineError: the provider cannot be had, or the model cannot be loaded.
+        EngineError: the provider cannot be had, or the model cannot be loaded, or would run on
+            another provider than was asked for.
     """
 
     def __init__(
@@ -53,21 +71,36 @@ class Session:
         provider: Provider = "cpu",
         threads: int = 1,
         allow_fallback: bool = False,
-        engine_cache: Path | None = None,
+        contract: Model | None = None,
+        precision: Precision = "fp32",
+        cache: Cache | None = None,
+        device: int = 0,
     ) -> None:
         chain = _available(provider, allow_fallback)
+        what = str(model) if isinstance(model, Path) else "model"
         source = str(model) if isinstance(model, Path) else model
+        options: dict[str, Mapping[str, Any]] = {}
+        if chain[0] == _CHAINS["tensorrt"][0]:
+            if contract is None or not isinstance(model, Path):
+                raise EngineError(f"{what}: TensorRT wants a file and its entry in the catalogue")
+            try:
+                kept = cache or default_cache()
+                engine = built_engine(model, contract, precision, kept, device, open_)
+            except EngineError as error:
+                if not allow_fallback:
+                    raise
+                log.warning("%s: %s; it goes on without TensorRT", what, error)
+                chain = chain[1:]
+            else:
+                source, options[chain[0]] = str(engine.path), engine.options
+        if "CUDAExecutionProvider" in chain:
+            options["CUDAExecutionProvider"] = {"device_id": str(device)}
         try:
-            self._session = ort.InferenceSession(
-                source,
-                sess_options=_options(threads),
-                providers=[_with_options(name, engine_cache) for name in chain],
+            self._session = open_(
+                source, [(name, options.get(name, {})) for name in chain], threads
             )
         except Exception as error:  # onnxruntime raises a dozen types with no common root
-            what = model if isinstance(model, Path) else "model"
             raise EngineError(f"cannot load {what} for {provider}: {error}") from error
-        # Without this a failing run rebuilds the session on the CPU and says nothing.
-        self._session.disable_fallback()
         active: str = self._session.get_providers()[0]
         self.provider: Provider = _NAMES[active]
         if self.provider != provider and not allow_fallback:
@@ -75,9 +108,12 @@ class Session:
                 f"{provider} was asked for, but {active} is what came up: {_CHAINS[provider][0]} "
                 "failed to initialise (its driver or one of its libraries is missing)"
             )
+        self.placement: Placement = placement(self._session)
+        self._refuse_strays(what, allow_fallback)
         self.inputs: list[str] = [each.name for each in self._session.get_inputs()]
         self.outputs: list[str] = [each.name for each in self._session.get_outputs()]
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
+        log.info("%s runs on %s: nodes %s", what, self.provider, dict(self.placement.counts))
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """All outputs, in the order of `outputs`.
@@ -90,6 +126,49 @@ class Session:
         except Exception as error:
             raise EngineError(f"inference failed on {self.provider}: {error}") from error
         return found
+
+    def bind(self, shapes: Mapping[str, tuple[int, ...]]) -> Binding:
+        """Buffers for batches of these shapes, page-locked for a GPU.
+
+        Args:
+            shapes: of every input.
+
+        Raises:
+            EngineError: the shapes do not fit the model.
+        """
+        return Binding(self._session, shapes, pin_for(self.provider))
+
+    def _refuse_strays(self, what: str, allow_fallback: bool) -> None:
+        if self.provider == "cpu" or not self.placement.strays:
+            return
+        strays = ", ".join(f"{count} {op}" for op, count in sorted(self.placement.strays.items()))
+        if not allow_fallback:
+            raise EngineError(
+                f"{what}: {self.provider} does not take these nodes, which fell back to the CPU: "
+                f"{strays}. Allow the fallback to run it so"
+            )
+        log.warning("%s: on the CPU inside a session of %s: %s", what, self.provider, strays)
+
+
+def open_(
+    source: str | bytes, providers: Sequence[tuple[str, Mapping[str, Any]]], threads: int = 1
+) -> Any:
+    """An `onnxruntime.InferenceSession` with the options that every session here has."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads or usable_cores()
+    options.inter_op_num_threads = 1
+    # Several processes share the cores: a thread with nothing to do must not burn one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not multiplies_exactly():
+        options.add_session_config_entry("session.x64quantprecision", "1")
+    options.add_session_config_entry(RECORD, "1")
+    options.log_severity_level = 3
+    session = ort.InferenceSession(
+        source, sess_options=options, providers=[(name, dict(given)) for name, given in providers]
+    )
+    # Without this a failing run rebuilds the session on the CPU and says nothing.
+    session.disable_fallback()
+    return session
 
 
 def _available(provider: Provider, allow_fallback: bool) -> list[str]:
@@ -107,81 +186,7 @@ def _available(provider: Provider, allow_fallback: bool) -> list[str]:
         )
     if provider != "cpu" and "CUDAExecutionProvider" in built_in:
         ort.preload_dlls()  # CUDA and cuDNN where they were installed as Python packages
+    if provider == "tensorrt":
+        with suppress(ImportError, OSError):
+            import_module("tensorrt")  # so do TensorRT's libraries come, which ORT links against
     return [name for name in chain if name in built_in]
-
-
-def _options(threads: int) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Several processes share the cores: a thread with nothing to do must not burn one.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return options
-
-
-def _with_options(name: str, engine_cache: Path | None) -> str | tuple[str, dict[str, Any]]:
-    if name != "TensorrtExecutionProvider":
-        return name
-    folder = engine_cache or _user_cache() / "tensorrt"
-    folder.mkdir(parents=True, exist_ok=True)
-    return name, {
-        "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": str(folder),
-        "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": str(folder),
-    }
-
-
-def _user_cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "densefusion"
-
-
-def usable_cores() -> int:
-    """Cores this process may use: its CPU affinity, and the CPU quota of its cgroup, rounded up."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:  # macOS, Windows
-        cores = os.cpu_count() or 1
-    quota = _cgroup_quota(Path("/proc/self/cgroup"), _CGROUPS)
-    return cores if quota is None else max(1, min(cores, math.ceil(quota)))
-
-
-def _cgroup_quota(membership: Path, root: Path) -> float | None:
-    """The tightest CPU quota, in cores, over the process's cgroup and its parents.
-
-    Source: cgroup-v2 ``cpu.max`` ("<quota or max> <period>"), cgroup-v1 ``cpu.cfs_quota_us``
-    (-1: none).
-    """
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return None
-    quotas = []
-    for line in lines:
-        _, controllers, path = line.split(":", 2)
-        if controllers == "":
-            base = root
-        elif "cpu" in controllers.split(","):
-            base = root / controllers
-        else:
-            continue
-        folder = base / path.lstrip("/")
-        # In a container the path may be the host's, which is not mounted: the root still is.
-        for each in [folder, *folder.parents]:
-            if each != base and base not in each.parents:
-                break
-            quotas.append(_folder_quota(each))
-    return min((quota for quota in quotas if quota is not None), default=None)
-
-
-def _folder_quota(folder: Path) -> float | None:
-    try:
-        if (folder / "cpu.max").exists():
-            quota, period = (folder / "cpu.max").read_text().split()
-        else:
-            quota = (folder / "cpu.cfs_quota_us").read_text()
-            period = (folder / "cpu.cfs_period_us").read_text()
-        return None if quota == "max" or int(quota) <= 0 else int(quota) / int(period)
-    except (OSError, ValueError):
-        return None

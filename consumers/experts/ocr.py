@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 
 from consumers.expert import Findings, Sighting
+from consumers.experts.batching import make_batcher
 from densefusion.settings import Experts
 from engines.batcher import Batcher
 from engines.errors import EngineError
 from engines.ocr import Line, Reader
 from engines.ocr.models import NAME, weights_version
-from engines.session import usable_cores
 from schemas import findings_schema
 
 # Crops are cut at up to twice the scale that text is found at (`engines.ocr.reader.CROP_SCALE`);
@@ -56,12 +56,8 @@ class Ocr:
             allow_fallback=settings.allow_fallback,
         )
         self.provider = reader.provider
-        self._batcher = Batcher(
-            reader.read,
-            max_batch=1 if settings.provider == "cpu" else settings.max_batch,
-            workers=settings.threads or usable_cores(),
-            name="ocr",
-        )
+        self.model_version = reader.weights
+        self._batcher = make_batcher(reader.read, settings, self.provider, self.name, cpu_batch=1)
 
     async def close(self) -> None:
         if self._batcher is not None:

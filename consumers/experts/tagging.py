@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
 import numpy as np
 
 from consumers.expert import Findings, Sighting
+from consumers.experts.batching import make_batcher, warm_sizes
+from consumers.experts.sessions import open_session, version
 from densefusion.settings import Experts
 from engines.batcher import Batcher
-from engines.session import Session, usable_cores
-from engines.tagging import SIDE, WEIGHTS, Tagger, Tags, load_labels
+from engines.tagging import SIDE, Tagger, Tags, load_labels
 from schemas import findings_schema
 
 
@@ -27,7 +28,7 @@ class Tagging:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "efficientnet-lite0"
-        self.model_version = "0.1.0"
+        self.model_version = version(self.model, settings)
         self.provider: str = settings.provider
         self._settings = settings
         self._batcher: Batcher[np.ndarray, Tags] | None = None
@@ -36,30 +37,22 @@ class Tagging:
     def schema() -> dict[str, Any]:
         return findings_schema("tagging")
 
+    @staticmethod
+    def prepare(pixels: np.ndarray) -> np.ndarray:
+        """See `consumers.expert.Prepares`."""
+        return Tagger.prepare(pixels)
+
     async def open(self) -> None:
         tagger = await asyncio.to_thread(self._load)
-
-        def run(batch: Sequence[np.ndarray]) -> list[Tags]:
-            return tagger.run([tagger.prepare(pixels) for pixels in batch])
-
-        self._batcher = Batcher(
-            run,
-            max_batch=self._settings.max_batch,
-            workers=self._settings.threads or usable_cores(),
-            name=self.name,
-        )
+        self._batcher = make_batcher(tagger.run, self._settings, self.provider, self.name)
 
     def _load(self) -> Tagger:
-        session = Session(
-            WEIGHTS,
-            provider=self._settings.provider,
-            threads=1,
-            allow_fallback=self._settings.allow_fallback,
-        )
+        # Two views of each picture.
+        session = open_session(self.model, self._settings, most=2 * self._settings.max_batch)
         self.provider = session.provider
         tagger = Tagger(session, load_labels())
-        # The largest batch first: an engine built for it serves the smaller ones too.
-        tagger.run([np.zeros((2, SIDE, SIDE, 3), np.uint8)] * self._settings.max_batch)
+        for size in warm_sizes(self.provider, self._settings.max_batch):
+            tagger.run([np.zeros((2, SIDE, SIDE, 3), np.uint8)] * size)
         return tagger
 
     async def close(self) -> None:

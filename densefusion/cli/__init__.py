@@ -30,6 +30,8 @@ def main() -> None:
 
 def _run() -> int:
     import densefusion.cli.dataset
+    import densefusion.cli.engine_bench
+    import densefusion.cli.engines
     import densefusion.cli.kafka
     import densefusion.cli.produce
     import densefusion.cli.replay

@@ -35,6 +35,7 @@ def worker(
     """
     from consumers.roster import Roster
     from densefusion.cli.connect import connected
+    from densefusion.engine_store import set_up_engines
     from densefusion.errors import SettingsError
     from engines.errors import EngineError
 
@@ -45,6 +46,7 @@ def worker(
         from prometheus_client import start_http_server
 
         start_http_server(settings.worker.metrics_port)
+    set_up_engines(settings)
     roster = Roster(settings)
     slots = {name: _slot(settings, name) for name in stage}
     try:

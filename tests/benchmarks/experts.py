@@ -1,8 +1,8 @@
 """Times each expert alone: python tests/benchmarks/experts.py --help
 
 A row keeps a number of photographs in flight; the expert's batcher makes of them what it can. The
-time is that of the expert, decoding left out; a row of its own has the decoding. CPU seconds are
-those of the whole process.
+time is that of the expert, decoding and preparing left out; a row of its own has the decoding. CPU
+seconds are those of the whole process.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any, cast
 
+import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from consumers.expert import Expert, Sighting, experts
+from consumers.expert import Expert, Prepares, Sighting, experts
 from densefusion.settings import Experts
 from engines.images import decode
 from engines.session import Provider
@@ -48,8 +49,10 @@ def row(name: str, in_flight: int, count: int, wall: float, cpu: float) -> list[
 
 async def measure(expert: Expert, photographs: Sequence[bytes], in_flight: int) -> list[str]:
     side = expert.pixels
+    prepare = expert.prepare if isinstance(expert, Prepares) else np.asarray
     decoded = [
-        None if side == 0 else decode(data, min_side=side) for data in dict.fromkeys(photographs)
+        None if side == 0 else prepare(decode(data, min_side=side))
+        for data in dict.fromkeys(photographs)
     ]
     image: dict[str, Any] = {
         "alt_text": "a photograph",
@@ -80,7 +83,7 @@ def main(
     photographs = [path.read_bytes() for path in sorted(images.glob("*.jp*g"))]
     if not photographs:
         raise typer.BadParameter(f"no JPEGs in {images}")
-    found = experts()
+    found = {name: point.load() for name, point in experts().items() if "." not in name}
     if not found:
         raise typer.BadParameter("no expert is registered: install the package (pip install -e .)")
     if unknown := set(only or ()) - set(found):

@@ -28,6 +28,7 @@ class RecordingExpert:
     model_version = "7"
 
     def __init__(self, pixels: int | None = None, follows: str = "images") -> None:
+        self.findings: Any = {"tags": [{"label": "cat", "score": 0.5}], "kinds": []}
         self.pixels = pixels
         self.follows = follows  # type: ignore[misc]
         self.seen: list[Sighting] = []
@@ -49,7 +50,8 @@ class RecordingExpert:
         self.seen.append(sighting)
         if self.failure is not None:
             raise self.failure
-        return {"tags": [{"label": "cat", "score": 0.5}], "kinds": []}
+        found: Findings = self.findings
+        return found
 
     def describe(self, findings: Findings) -> Sequence[str]:
         if self.describing is not None:
@@ -77,11 +79,16 @@ async def answer(
     expert: RecordingExpert, held: InMemoryStore, value: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """The prior, as a reader of the topic gets it."""
-    stage = ExpertStage(expert, held)  # type: ignore[arg-type]
+    stage = make_stage(expert, held)
     (emit,) = await stage.process(record(dict(value or image()), "images", 3, 41))
     await stage.close()
     assert (emit.topic, emit.key, emit.schema) == ("priors.tagging", "abcdef", "Prior:tagging")
-    return CODEC.decode(emit.schema, CODEC.encode(emit.schema, emit.value, emit.topic))
+    assert isinstance(emit.value, bytes)
+    return CODEC.decode(emit.schema, emit.value)
+
+
+def make_stage(expert: RecordingExpert, held: InMemoryStore, **options: Any) -> ExpertStage:
+    return ExpertStage(expert, held, CODEC, **options)  # type: ignore[arg-type]
 
 
 async def test_findings_become_a_prior() -> None:
@@ -149,6 +156,32 @@ async def test_failure_to_describe_is_an_answer_too() -> None:
     assert found["findings"] is None
 
 
+@pytest.mark.parametrize(
+    ("findings", "said"),
+    [
+        ({"tags": [{"label": "cat", "score": "high"}], "kinds": []}, "does not fit"),
+        ({"tags": [{"label": "cat"}], "kinds": []}, "does not fit"),
+        ({"tags": [{"label": "\ud800", "score": 0.5}], "kinds": []}, "does not fit"),
+        ({"tags": [{"label": "cat", "score": 0.5}] * 100_000, "kinds": []}, "a message takes"),
+        (None, "answered None"),
+    ],
+    ids=["type", "missing", "surrogate", "too-large", "none"],
+)
+async def test_findings_that_cannot_be_sent_are_an_answer(findings: Any, said: str) -> None:
+    expert = RecordingExpert()
+    expert.findings = findings
+    found = await answer(expert, store(png()))
+    assert found["status"] == "failed" and said in found["reason"]
+    assert found["findings"] is None and found["lines"] == []
+    assert len(found["reason"]) <= 500
+
+
+async def test_lines_that_are_no_text_are_an_answer() -> None:
+    expert = RecordingExpert()
+    expert.findings = {"tags": [{"label": 7, "score": 0.5}], "kinds": []}
+    assert (await answer(expert, store(png())))["status"] == "failed"
+
+
 async def test_reason_that_utf8_cannot_hold() -> None:
     expert = RecordingExpert()
     expert.failure = type("Odd", (Exception,), {"__repr__": lambda self: "Odd(\ud800)"})()
@@ -168,7 +201,7 @@ async def test_what_is_down_stops_the_worker(where: str) -> None:
 
 async def test_stage_opens_and_closes_its_expert() -> None:
     expert = RecordingExpert()
-    stage = ExpertStage(expert, store())  # type: ignore[arg-type]
+    stage = make_stage(expert, store())
     assert stage.name == "tagging"
     await stage.open()
     assert expert.state == "open"
@@ -179,7 +212,7 @@ async def test_stage_opens_and_closes_its_expert() -> None:
 async def test_the_provider_that_really_runs_is_a_metric() -> None:
     expert = RecordingExpert()
     expert.provider = "cuda"  # type: ignore[attr-defined]
-    stage = ExpertStage(expert, store())  # type: ignore[arg-type]
+    stage = make_stage(expert, store())
     await stage.open()
     await stage.close()
     labels = {"expert": "tagging", "model": "recorder", "provider": "cuda"}

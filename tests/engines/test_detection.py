@@ -139,10 +139,8 @@ async def test_the_expert_answers_many_at_once() -> None:
         await expert.find(Sighting({}, IMAGE))
     await expert.open()
     names = ["cat", "coffee", "galaxies", "officer"] * 3
-    sightings = [
-        Sighting({}, decode((EXAMPLES / f"{name}.jpg").read_bytes(), min_side=expert.pixels))
-        for name in names
-    ]
+    decoded = [decode((EXAMPLES / f"{n}.jpg").read_bytes(), min_side=expert.pixels) for n in names]
+    sightings = [Sighting({}, expert.prepare(pixels)) for pixels in decoded]
     findings = await asyncio.gather(*map(expert.find, sightings))
     broken = np.zeros((0, 5, 3), np.uint8)
     answers = await asyncio.gather(

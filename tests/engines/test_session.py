@@ -2,13 +2,18 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
+from engines import session as sessions
+from engines.cache import Cache
+from engines.catalogue import catalogue
 from engines.errors import EngineError
-from engines.session import Session, _cgroup_quota, usable_cores
+from engines.placement import CPU, sort_out
+from engines.session import Session
 from engines.tagging import WEIGHTS
 
 without_gpu = pytest.mark.skipif(
@@ -66,29 +71,87 @@ def test_errors_are_ours(tmp_path: Path) -> None:
         Session(WEIGHTS).run({"image": np.zeros((1, 8, 8, 3), np.float32)})
 
 
-def test_usable_cores_is_positive() -> None:
-    assert usable_cores() >= 1
+class CudaThatTakesNothing(onnxruntime.InferenceSession):  # type: ignore[misc]
+    """A test double of onnxruntime's session with a GPU's provider that came up, and took no node.
+
+    All else is the real session on the CPU, its report of the nodes included.
+    """
+
+    def __init__(self, source: object, sess_options: object, providers: object) -> None:
+        super().__init__(source, sess_options, providers=["CPUExecutionProvider"])
+
+    def get_providers(self) -> list[str]:
+        return ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
+@pytest.fixture
+def cuda_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "InferenceSession", CudaThatTakesNothing)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(
+        onnxruntime,
+        "get_available_providers",
+        lambda: ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"],
+    )
 
 
-def test_cgroup_v2_quota_is_the_tightest_of_the_path(tmp_path: Path) -> None:
-    _write(tmp_path / "self", "0::/pods/one\n")
-    assert _cgroup_quota(tmp_path / "self", tmp_path / "fs") is None
-    _write(tmp_path / "fs/pods/one/cpu.max", "max 100000\n")
-    assert _cgroup_quota(tmp_path / "self", tmp_path / "fs") is None
-    _write(tmp_path / "fs/pods/cpu.max", "150000 100000\n")
-    assert _cgroup_quota(tmp_path / "self", tmp_path / "fs") == 1.5
+@pytest.mark.usefixtures("cuda_that_takes_nothing")
+def test_nodes_that_fall_back_to_the_cpu_inside_a_gpu_session_are_an_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(EngineError, match=r"cuda does not take these nodes.*\d+ Conv"):
+        Session(WEIGHTS, provider="cuda")
+    with caplog.at_level("WARNING"):
+        allowed = Session(WEIGHTS, provider="cuda", allow_fallback=True)
+    assert "on the CPU inside a session of cuda" in caplog.text
+    assert allowed.placement.strays
 
 
-def test_cgroup_v1_quota_in_a_container(tmp_path: Path) -> None:
-    """The path is the host's, and only the controller's root is mounted."""
-    _write(tmp_path / "self", "5:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n")
-    _write(tmp_path / "fs/cpu,cpuacct/cpu.cfs_quota_us", "250000\n")
-    _write(tmp_path / "fs/cpu,cpuacct/cpu.cfs_period_us", "100000\n")
-    assert _cgroup_quota(tmp_path / "self", tmp_path / "fs") == 2.5
-    _write(tmp_path / "fs/cpu,cpuacct/cpu.cfs_quota_us", "-1\n")
-    assert _cgroup_quota(tmp_path / "self", tmp_path / "fs") is None
+@pytest.mark.usefixtures("cuda_that_takes_nothing")
+def test_tensorrt_wants_the_models_contract() -> None:
+    with pytest.raises(EngineError, match="entry in the catalogue"):
+        Session(WEIGHTS, provider="tensorrt")
+
+
+@pytest.mark.usefixtures("cuda_that_takes_nothing")
+def test_an_engine_that_cannot_be_built_is_an_error_unless_a_fallback_is_allowed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Here there is no driver to ask for the GPU."""
+    contract, cache = catalogue()["efficientnet-lite0"], Cache(tmp_path)
+    with pytest.raises(EngineError, match="no NVIDIA driver"):
+        Session(WEIGHTS, provider="tensorrt", contract=contract, cache=cache)
+    with caplog.at_level("WARNING"):
+        session = Session(
+            WEIGHTS, provider="tensorrt", contract=contract, cache=cache, allow_fallback=True
+        )
+    assert "it goes on without TensorRT" in caplog.text
+    assert session.provider == "cuda"
+
+
+def test_says_where_its_nodes_run() -> None:
+    found = Session(WEIGHTS).placement
+    assert list(found.counts) == ["CPUExecutionProvider"]
+    assert found.strays["Conv"] > 10
+
+
+def test_arithmetic_on_shapes_is_no_fallback() -> None:
+    nodes = [("CUDAExecutionProvider", "Conv"), (CPU, "Shape"), (CPU, "Gather"), (CPU, "Concat")]
+    assert sort_out(nodes).strays == {}
+    assert sort_out([*nodes, (CPU, "Resize")]).strays == {"Resize": 1}
+    assert sort_out(nodes).counts == {"CUDAExecutionProvider": 1, CPU: 3}
+
+
+def test_threads_are_the_cores_it_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+
+    class Watched(onnxruntime.InferenceSession):  # type: ignore[misc]
+        def __init__(self, source: object, sess_options: Any, providers: object) -> None:
+            given.append(sess_options.intra_op_num_threads)
+            super().__init__(source, sess_options, providers=providers)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Watched)
+    monkeypatch.setattr(sessions, "usable_cores", lambda: 3)
+    Session(WEIGHTS, threads=0)
+    Session(WEIGHTS, threads=2)
+    assert given == [3, 2]

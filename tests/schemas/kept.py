@@ -13,7 +13,7 @@ from typing import Any
 
 from schemas.files import HERE, RECORDS, Schema, findings_schema, load, prior_schema, read
 
-EXPERTS = ("detection", "tagging", "ocr", "knowledge")
+EXPERTS = ("detection", "tagging", "ocr", "knowledge", "grounding")
 HISTORY = HERE / "history"
 COMMAND = "python -m tests.schemas.kept"
 
