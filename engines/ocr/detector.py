@@ -50,7 +50,7 @@ class TextDetector:
     ) -> None:
         self._session = session
         self._max_side = max_side
-        self._max_boxes = max_boxes
+        self.max_boxes = max_boxes
         self._max_batch = max_batch
 
     def detect(self, images: Sequence[np.ndarray]) -> list[list[Box]]:
@@ -70,6 +70,15 @@ class TextDetector:
                 for index, each in zip(batch, maps, strict=True):
                     found[index] = self._boxes(each, images[index].shape[1], images[index].shape[0])
         return found
+
+    def find(self, image: np.ndarray, target: tuple[int, int]) -> list[Box]:
+        """The boxes of one image as seen at the size `target`: width, height, whole strides.
+
+        Raises:
+            EngineError: the model failed.
+        """
+        (found,) = self._probabilities([image], target)
+        return self._boxes(found, image.shape[1], image.shape[0])
 
     def warm_up(self) -> None:
         """Run the extremes of every dimension, so that a TensorRT engine is built once for all."""
@@ -92,7 +101,7 @@ class TextDetector:
         scale = np.array([width, height], np.float32) / probabilities.shape[::-1]
         limit = np.array([width, height], np.float32)
         boxes = []
-        for score, rectangle in rectangles[: self._max_boxes]:
+        for score, rectangle in rectangles[: self.max_boxes]:
             quad = upright(np.clip(cv2.boxPoints(rectangle) * scale, 0, limit))
             if min(np.ptp(quad, axis=0)) > MIN_SIDE:
                 boxes.append(Box(quad, score))

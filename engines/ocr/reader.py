@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from engines.eight_bits import multiplies_exactly
 from engines.ocr import models
 from engines.ocr.detector import TextDetector, resize
 from engines.ocr.geometry import along_text, crop, overturned
 from engines.ocr.order import reading_order
 from engines.ocr.orientation import OrientationClassifier
 from engines.ocr.recogniser import TextRecogniser
+from engines.ocr.zoom import ZoomingDetector
 from engines.session import Provider, Session
 
 # Small text is recognised better from more pixels than it takes to find it; beyond twice as many
@@ -58,18 +61,21 @@ class Reader:
         classifier: finds the crops on their head among those read badly; None: they stay so.
         max_side: that of the detector; crops are cut at up to `CROP_SCALE` times the scale.
         provider: the one that really runs.
+        weights: their version.
     """
 
     def __init__(
         self,
-        detector: TextDetector,
+        detector: TextDetector | ZoomingDetector,
         recogniser: TextRecogniser,
         classifier: OrientationClassifier | None,
         *,
         max_side: int = 960,
         provider: str = "cpu",
+        weights: str = "",
     ) -> None:
         self.provider = provider
+        self.weights = weights
         self._detector = detector
         self._recogniser = recogniser
         self._classifier = classifier
@@ -82,27 +88,43 @@ class Reader:
         provider: Provider = "cpu",
         max_side: int = 960,
         max_batch: int = 8,
+        threads: int = 1,
         allow_fallback: bool = False,
     ) -> Reader:
-        """A reader with the package's weights, one thread a run, OpenCV's included.
+        """A reader with the package's weights. OpenCV is given one thread.
+
+        Args:
+            provider: on the CPU it chooses the size at which it looks by what is in the picture
+                (`engines.ocr.zoom`), and runs 8-bit weights where they have been made
+                (`models.quantised`) and the CPU is up to them.
+            threads: of one run. One is best where several reads share the cores.
 
         Raises:
             EngineError: weights or provider cannot be had.
         """
         cv2.setNumThreads(1)  # process-wide: several reads share the cores
+        on_cpu = provider == "cpu"
+        eight_bits = on_cpu and models.has_eight_bits() and multiplies_exactly()
         find, read, turn = (
-            Session(models.find(name), provider=provider, threads=1, allow_fallback=allow_fallback)
-            for name in (models.DETECTOR, models.RECOGNISER, models.CLASSIFIER)
+            Session(path, provider=provider, threads=threads, allow_fallback=allow_fallback)
+            for path in _weights(eight_bits=eight_bits)
         )
-        images = 1 if provider == "cpu" else max_batch
-        detector = TextDetector(find, max_side=max_side, max_batch=images)
+        whole = TextDetector(find, max_side=max_side, max_batch=1 if on_cpu else max_batch)
+        detector = ZoomingDetector(whole, max_side=max_side) if on_cpu else whole
         recogniser = TextRecogniser(read, max_batch=max_batch)
         classifier = OrientationClassifier(turn)
-        if provider != "cpu":
-            detector.warm_up()
+        if not on_cpu:
+            whole.warm_up()
             recogniser.warm_up()
             classifier.warm_up()
-        return cls(detector, recogniser, classifier, max_side=max_side, provider=find.provider)
+        return cls(
+            detector,
+            recogniser,
+            classifier,
+            max_side=max_side,
+            provider=find.provider,
+            weights=models.weights_version(eight_bits=eight_bits),
+        )
 
     def read(self, images: Sequence[np.ndarray]) -> list[list[Line]]:
         """For each image (H x W x 3, uint8, RGB, upright) its lines of text in reading order.
@@ -155,6 +177,15 @@ class Reader:
         for old, new in zip(before, turned, strict=True):
             if new.score > old.score:
                 old.quad, old.crop, old.text, old.score = new.quad, new.crop, new.text, new.score
+
+
+def _weights(*, eight_bits: bool) -> tuple[Path, Path, Path]:
+    """Of the detector, the recogniser and the classifier."""
+    find, read = (
+        models.quantised(name) if eight_bits else models.find(name)
+        for name in (models.DETECTOR, models.RECOGNISER)
+    )
+    return find, read, models.find(models.CLASSIFIER)
 
 
 def is_text(text: str, score: float) -> bool:
