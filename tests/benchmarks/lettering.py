@@ -39,6 +39,7 @@ FONTS = (
     ("font_fredoka_one", "FredokaOne-Regular"),
     ("font_amatic_sc", "AmaticSC-Bold"),
 )
+CAPITALS = ("Amatic SC",)  # families whose small letters are capitals
 TEXT_FONTS = FONTS[:10]  # those that small print and prose are set in
 # Photographs of examples/ without any lettering.
 PLAIN = (
@@ -153,6 +154,8 @@ def _fitting(
         ink = (245, 245, 240) if shade < 128 else (15, 15, 20)
     outline = 0 if plate else chance.randint(0, 2)
     font = _font(chance, chance.randint(*sizes), FONTS)
+    if font.getname()[0] in CAPITALS:
+        lines = [line.upper() for line in lines]
     while True:
         block = _block(lines, font, ink, paper if plate else None, outline)
         if _paste(picture, block, (0, 0, *picture.size), chance):

@@ -86,6 +86,7 @@ def pictures(count: int, seed: int) -> list[Picture]:
 
 def ours(threads: int) -> Callable[[np.ndarray], list[str]]:
     reader = Reader.load(threads=threads)
+    print(f"weights: {reader.weights}")
     return lambda pixels: [line.text for line in reader.read([pixels])[0]]
 
 
