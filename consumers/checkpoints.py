@@ -53,6 +53,7 @@ class Checkpoints:
         self._done = committed
         self._bytes = 0  # of finished output, not yet published
         self._aborts = 0
+        self._over = False  # what was taken could not be committed: nothing after it may be
         self._finished = asyncio.Event()  # something may be committed
         self._due = asyncio.Event()  # and should be, before its time
         self._one = asyncio.Lock()
@@ -101,9 +102,10 @@ class Checkpoints:
         """Publish and commit the finished prefix (of the lanes `only`). Raises `BrokerError`."""
         loop = asyncio.get_running_loop()
         async with self._one:
-            batch = self._lanes.take_finished(only)
+            batch = self._lanes.take_finished(only) if not self._over else Batch()
             if not batch.slots:
                 return
+            self._over = True  # until it turns out well
             self._bytes -= sum(slot.bytes() for slot in batch.slots)
             outgoing, offsets = batch.outgoing(), batch.offsets()
             started = time.monotonic()
@@ -118,16 +120,24 @@ class Checkpoints:
                     )
                 else:
                     await self._commit_plainly(offsets)
+            except asyncio.CancelledError:
+                # A hand-over that took too long: what follows in other lanes is another matter.
+                self._over = only is None
+                raise
             except Aborted as aborted:
                 metrics.ABORTS.labels(self._stage).inc()
                 self._put_back(batch)
                 self._bear(aborted)
+                self._over = False
                 return
-            except Uncertain:
+            except Uncertain as uncertain:
                 if not await self._went_through(offsets):
                     self._put_back(batch)
+                    self._bear(uncertain)
+                    self._over = False
                     return
             self._aborts = 0
+            self._over = False
             metrics.TRANSACTION_SECONDS.labels(self._stage).observe(time.monotonic() - started)
             self._outputs.count(outgoing)
         self._done()
@@ -136,12 +146,12 @@ class Checkpoints:
         self._bytes += sum(slot.bytes() for slot in self._lanes.put_back(batch))
         self._finished.set()
 
-    def _bear(self, aborted: Aborted) -> None:
-        """Go on after an abort; not for ever."""
+    def _bear(self, failure: Aborted | Uncertain) -> None:
+        """Go on after a failed commit; not for ever."""
         self._aborts += 1
-        log.warning("nothing committed, trying again: %s", aborted)
+        log.warning("nothing committed, trying again: %s", failure)
         if self._aborts >= _ABORTS:
-            raise BrokerError(f"{self._aborts} commits failed in a row, at last: {aborted}")
+            raise BrokerError(f"{self._aborts} commits failed in a row, at last: {failure}")
 
     async def _commit_plainly(self, offsets: Mapping[tuple[str, int], int]) -> None:
         try:

@@ -13,8 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from confluent_kafka import KafkaError, KafkaException, Producer, TopicPartition
 
@@ -86,6 +85,9 @@ class Transactions:
             self._again(self._producer.init_transactions)
         except KafkaException as error:
             raise BrokerError(f"no transactions: {error.args[0].str()}") from error
+        except NeverReturned as error:
+            never_destroy(self._producer)
+            raise BrokerError(f"no transactions: {error}") from error
 
     def close(self) -> None:
         self._producer = None
@@ -107,27 +109,37 @@ class Transactions:
         assert producer is not None
         self._began = time.monotonic()
         try:
-            producer.begin_transaction()
-            for topic, run in itertools.groupby(outgoing, _batchable):
-                if topic is None:
-                    for message in run:
-                        self._produce(producer, message)
-                else:
-                    self._produce_batch(producer, topic, run)
-            # Group metadata with the offsets is what fences a zombie (KIP-447).
-            self._again(
-                partial(bounded, producer.send_offsets_to_transaction),
-                [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()],
-                group_metadata,
-            )
-            self._again(producer.commit_transaction)
-        except KafkaException as failure:
-            self._recover(producer, failure.args[0])
+            try:
+                self._attempt(producer, outgoing, offsets, group_metadata)
+            except KafkaException as failure:
+                self._recover(producer, failure.args[0])
         except NeverReturned as error:
             log.error("%s; going on with a new producer", error)
             never_destroy(producer)
-            self.open()  # which also aborts what the old one began
-            raise Aborted(str(error)) from error
+            self._renew()  # which also ends what the old one began
+            raise Uncertain(str(error)) from error
+
+    def _attempt(
+        self,
+        producer: Producer,
+        outgoing: Sequence[Outgoing],
+        offsets: Mapping[tuple[str, int], int],
+        group_metadata: object,
+    ) -> None:
+        producer.begin_transaction()
+        for topic, run in itertools.groupby(outgoing, _batchable):
+            if topic is None:
+                for message in run:
+                    self._produce(producer, message)
+            else:
+                self._produce_batch(producer, topic, run)
+        # Group metadata with the offsets is what fences a zombie (KIP-447).
+        self._again(
+            producer.send_offsets_to_transaction,
+            [TopicPartition(topic, number, at) for (topic, number), at in offsets.items()],
+            group_metadata,
+        )
+        self._again(producer.commit_transaction)
 
     def _produce(self, producer: Producer, message: Outgoing) -> None:
         until = time.monotonic() + self._patience
@@ -165,43 +177,59 @@ class Transactions:
     def _on_fatal(self, error: KafkaError) -> None:
         self._fatal = error
 
-    def _recover(self, producer: Producer, error: KafkaError) -> None:
+    def _recover(self, producer: Producer, error: KafkaError) -> NoReturn:
         """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
+        error = self._cause(producer, error)
+        if error.txn_requires_abort() and error.code() not in _FENCED:
+            log.warning("transaction failed: %s", error.str())
+            try:
+                self._again(producer.abort_transaction)
+            except KafkaException as failure:
+                error = self._cause(producer, failure.args[0])
+            else:
+                raise Aborted(error.str())
+        # Neither retried nor aborted: this producer is at its end, and its last commit may or may
+        # not have reached the coordinator.
+        self._renew(error)
+        raise Uncertain(error.str())
+
+    def _cause(self, producer: Producer, error: KafkaError) -> KafkaError:
+        """What ended the producer, if anything did: an error's exception does not always say."""
         try:
-            producer.poll(0)  # tells what ended the producer, one way or the other
+            producer.poll(0)
         except KafkaException as failure:
             error = failure.args[0]
-        # A new producer fences whoever has the name: never make one before it is certain that it
-        # was not the other way round.
+        return self._fatal or error
+
+    def _renew(self, error: KafkaError | None = None) -> None:
+        """Make a new producer, which fences whoever has the name now: never before it is certain
+        that it was not the other way round.
+
+        Raises:
+            BrokerError: it was; or the brokers do not let us.
+        """
         error = self._fatal or error
-        if error.code() in _FENCED:
+        if error is not None and error.code() in _FENCED:
             if time.monotonic() - self._began < _EXPIRED_SECONDS:
                 raise BrokerError(
                     "fenced: another worker runs under the same instance name; give each its own"
                 )
             log.warning("the transaction was not committed in time, and aborted by the brokers")
-            self.open()
-            raise Uncertain(error.str())
-        log.warning("transaction failed: %s", error.str())
-        if error.txn_requires_abort():
-            try:
-                self._again(producer.abort_transaction)
-            except KafkaException as failure:
-                if failure.args[0].code() in _FENCED:
-                    self._recover(producer, failure.args[0])
-                self.open()
-            raise Aborted(error.str())
-        # Neither retried nor aborted: this producer is at its end, and its last commit may or may
-        # not have reached the coordinator.
+        elif error is not None:
+            log.warning("the producer is at its end, going on with a new one: %s", error.str())
         self.open()
-        raise Uncertain(error.str())
 
     def _again(self, call: Callable[..., object], *args: object) -> None:
-        """Make a call, and again for `patience` seconds while its error says that may help."""
+        """Make a call, and again for `patience` seconds while its error says that may help.
+
+        Raises:
+            KafkaException: it does not help.
+            NeverReturned: the call is still there, long after its time-out.
+        """
         until = time.monotonic() + self._patience
         while True:
             try:
-                call(*args, _CALL_SECONDS)
+                bounded(call, *args, _CALL_SECONDS)
             except KafkaException as error:
                 if not error.args[0].retriable() or self._fatal or time.monotonic() > until:
                     raise

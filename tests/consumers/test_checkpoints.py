@@ -1,0 +1,126 @@
+"""What is committed after a commit that failed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from consumers.checkpoints import Checkpoints
+from consumers.lanes import Lanes
+from consumers.transaction import Aborted, Outgoing, Uncertain
+from densefusion.errors import BrokerError
+from densefusion.settings import Settings
+from tests.consumers.messages import arrival, outgoing
+
+A, B = ("topic", 0), ("topic", 1)
+
+
+class ScriptedTransactions:
+    """Each commit ends as the next of `outcomes` says: with its exception, or well."""
+
+    def __init__(self, *outcomes: Exception | None) -> None:
+        self.committed: list[dict[tuple[str, int], int]] = []
+        self._outcomes = list(outcomes)
+
+    def commit(
+        self, sent: Sequence[Outgoing], offsets: Mapping[tuple[str, int], int], group: object
+    ) -> None:
+        if self._outcomes and (outcome := self._outcomes.pop(0)) is not None:
+            raise outcome
+        self.committed.append(dict(offsets))
+
+
+class StandingMembership:
+    """A group that stands at `offset` in every partition."""
+
+    group = object()
+
+    def __init__(self, offset: int = 0) -> None:
+        self._offset = offset
+
+    async def committed(self, places: list) -> list:  # type: ignore[type-arg]
+        for place in places:
+            place.offset = self._offset
+        return places
+
+
+class UncountedOutputs:
+    def count(self, sent: Sequence[Outgoing]) -> None: ...
+
+
+def checkpoints(transactions: object, lanes: Lanes, offset: int = 0) -> Checkpoints:
+    return Checkpoints(
+        "test", lanes, StandingMembership(offset), transactions, UncountedOutputs(),  # type: ignore[arg-type]
+        Settings().worker, lambda: None,
+    )  # fmt: skip
+
+
+def finish(lanes: Lanes, lane: tuple[str, int], offset: int) -> None:
+    lanes.add(arrival(lane, offset)).outgoing = [outgoing()]
+
+
+async def test_nothing_is_committed_after_what_could_not_be() -> None:
+    transactions = ScriptedTransactions(BrokerError("brokers are away"))
+    lanes = Lanes(10)
+    commits = checkpoints(transactions, lanes)
+    finish(lanes, A, 0)
+    with pytest.raises(BrokerError):
+        await commits.commit()
+    finish(lanes, A, 1)
+    await commits.commit()  # as a worker does that leaves: it would skip the first record
+    assert transactions.committed == []
+
+
+@pytest.mark.parametrize("failure", [Aborted("aborted"), Uncertain("uncertain")])
+async def test_what_was_not_committed_is_tried_again(failure: Exception) -> None:
+    transactions = ScriptedTransactions(failure)
+    lanes = Lanes(10)
+    commits = checkpoints(transactions, lanes)
+    finish(lanes, A, 0)
+    await commits.commit()
+    finish(lanes, A, 1)
+    await commits.commit()
+    assert transactions.committed == [{A: 2}]
+
+
+async def test_an_uncertain_commit_that_went_through_is_not_repeated() -> None:
+    transactions = ScriptedTransactions(Uncertain("uncertain"))
+    lanes = Lanes(10)
+    commits = checkpoints(transactions, lanes, offset=1)
+    finish(lanes, A, 0)
+    await commits.commit()
+    finish(lanes, A, 1)
+    await commits.commit()
+    assert transactions.committed == [{A: 2}]
+
+
+@pytest.mark.parametrize("failure", [Aborted("aborted"), Uncertain("uncertain")])
+async def test_not_for_ever(failure: Exception) -> None:
+    lanes = Lanes(10)
+    commits = checkpoints(ScriptedTransactions(*[failure] * 100), lanes)
+    finish(lanes, A, 0)
+    with pytest.raises(BrokerError, match="30 commits failed in a row"):
+        for _ in range(100):
+            await commits.commit()
+
+
+async def test_a_hand_over_that_takes_too_long_holds_up_no_other_lane() -> None:
+    class SlowTransactions(ScriptedTransactions):
+        def commit(self, *call: object) -> None:
+            if A in call[1]:  # type: ignore[operator]
+                time.sleep(0.3)
+            super().commit(*call)  # type: ignore[arg-type]
+
+    transactions = SlowTransactions()
+    lanes = Lanes(10)
+    commits = checkpoints(transactions, lanes)
+    finish(lanes, A, 0)
+    finish(lanes, B, 0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await commits.commit({A})
+    await commits.commit()
+    assert {B: 1} in transactions.committed
