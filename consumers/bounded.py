@@ -7,12 +7,14 @@ while it was asked (librdkafka issues 5456 and 5511).
 from __future__ import annotations
 
 import ctypes
+import math
 import queue
 import threading
 from collections.abc import Callable
 from typing import Any
 
 _OVER_SECONDS = 5.0
+_STEP_SECONDS = 0.5
 
 
 class NeverReturned(Exception):
@@ -35,11 +37,18 @@ def bounded(call: Callable[..., Any], *args: Any) -> Any:
 
     # A daemon: one that never ends must not keep the process from ending.
     threading.Thread(target=run, name="bounded-call", daemon=True).start()
-    try:
-        answer, error = answers.get(timeout=args[-1] + _OVER_SECONDS)
-    except queue.Empty:
-        name = getattr(call, "__name__", "a call")
-        raise NeverReturned(f"{name} has not returned in {args[-1] + _OVER_SECONDS:g} s") from None
+    seconds = args[-1] + _OVER_SECONDS
+    # In steps: a process that was stopped for an hour has lost one of them, not all.
+    for _ in range(math.ceil(seconds / _STEP_SECONDS)):
+        try:
+            answer, error = answers.get(timeout=min(_STEP_SECONDS, seconds))
+            break
+        except queue.Empty:
+            continue
+    else:
+        raise NeverReturned(
+            f"{getattr(call, '__name__', 'a call')} has not returned in {seconds:g} s"
+        )
     if error is not None:
         raise error
     return answer

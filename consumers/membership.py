@@ -23,9 +23,12 @@ from confluent_kafka import (
     TopicPartition,
 )
 
+from consumers.client_stats import ClientStats
 from consumers.consumer_thread import ConsumerThread
 from consumers.passed import Passed
+from consumers.stalled import Stalled
 from densefusion.errors import BrokerError
+from densefusion.refusals import lacks_right, right_refused
 
 log = logging.getLogger("densefusion.membership")
 Places = set[tuple[str, int]]
@@ -36,6 +39,7 @@ _COMMITTED_SECONDS = 30.0
 # on without us.
 _REBALANCE_SECONDS = 50.0
 _UNRELEASED_SECONDS = 1.0
+_END_SECONDS = 2.0
 _FENCED = "fenced: another worker runs under the same instance name; give each its own"
 
 
@@ -55,6 +59,7 @@ class Membership:
         make: builds the consumer; called again where the brokers want a new one.
         patience: seconds to wait until the brokers let a static member in again.
         passed: where the partitions start, if that is not where the group stands.
+        stats: what the consumer tells of itself; without it, a stalled fetch is not noticed.
 
     Attributes:
         group: metadata of the membership, for transactions. It is of the generation whose
@@ -72,6 +77,7 @@ class Membership:
         *,
         patience: float = 180.0,
         passed: Passed | None = None,
+        stats: ClientStats | None = None,
     ) -> None:
         self._make = make
         self._topics = topics
@@ -79,6 +85,10 @@ class Membership:
         self._failed = failed
         self._patience = patience
         self._passed = passed
+        self._stats = stats
+        self._looked = 0.0  # at those statistics
+        self._stalled = Stalled(self._end)
+        self._stuck: Places = set()
         self._thread = ConsumerThread()
         self._consumer: Consumer | None = None
         self._paused: Places = set()
@@ -108,9 +118,12 @@ class Membership:
             rewinds: partitions to read again from what is committed.
 
         Raises:
-            BrokerError: we are fenced, or a topic is gone.
+            BrokerError: we are fenced, a topic is gone, or (`Refused`) the brokers do not let us.
         """
         messages = await self._thread.run(partial(self._poll, most, rewinds & self.assigned))
+        if self._stuck:
+            log.warning("fetching has stalled, joining anew", extra=_by_topic(self._stuck))
+            await self._anew()
         good = [message for message in messages if message.error() is None]
         if len(good) < len(messages):
             for message in messages:
@@ -159,7 +172,20 @@ class Membership:
         if messages:
             messages += consumer.consume(most - 1, 0)
         self.group = consumer.consumer_group_metadata()
+        if self._stats is not None and self._stats.at != self._looked:
+            self._looked = self._stats.at
+            ours = {at: each for at, each in self._stats.partitions.items() if at in self.assigned}
+            self._stuck = self._stalled.look(ours, self._paused)
         return messages
+
+    def _end(self, place: tuple[str, int]) -> int | None:
+        consumer = self._consumer
+        assert consumer is not None
+        try:
+            marks = consumer.get_watermark_offsets(TopicPartition(*place), _END_SECONDS)
+        except KafkaException:
+            return None
+        return int(marks[1]) if marks is not None else None
 
     def _rewind(self, consumer: Consumer, partitions: Places) -> None:
         places = [TopicPartition(*each) for each in partitions]
@@ -199,13 +225,14 @@ class Membership:
     # -- on the event loop -----------------------------------------------------------------------
 
     async def _handle_assigned(self, partitions: Places) -> None:
-        log.info("assigned %d partitions", len(partitions))
+        log.info("partitions assigned", extra=_by_topic(partitions))
         self.assigned |= partitions
         self._paused -= partitions
         await self._rebalanced.assigned(partitions)
 
     async def _handle_revoked(self, partitions: Places, *, commit: bool) -> None:
-        log.info("%s %d partitions", "revoked" if commit else "lost", len(partitions))
+        what = "partitions revoked" if commit else "partitions lost"
+        log.info(what, extra=_by_topic(partitions))
         try:
             await self._rebalanced.revoked(partitions, commit=commit)
         finally:
@@ -218,26 +245,42 @@ class Membership:
         elif "fenced" in said:
             # Brokers that were frozen say so too, of nobody: a start is all it takes then.
             raise BrokerError(f"{_FENCED}. If each has its own, start again ({said})")
+        elif lacks_right(error):  # else it would be refused again and again, and nobody told
+            raise right_refused(error, f"consuming {', '.join(self._topics)}")
         elif error.fatal() or error.code() in (
             KafkaError._FATAL,
             KafkaError.UNKNOWN_TOPIC_OR_PART,
         ):
             raise BrokerError(f"consuming {', '.join(self._topics)}: {said}")
         else:
-            log.warning("consuming: %s", said)
+            log.warning("consuming failed", extra={"error": said, "code": error.name()})
 
     async def _rejoin(self, said: str) -> None:
         """The session of a worker of this name, probably dead, is not over yet: try again."""
         now = time.monotonic()
         if self._refused is None:
             self._refused = now
-            log.warning("waiting until the group lets us in: %s", said)
+            log.warning("waiting to join the group", extra={"error": said})
         elif now - self._refused > self._patience:
             raise BrokerError(f"{_FENCED} ({said})")
+        await self._anew(_UNRELEASED_SECONDS)
+
+    async def _anew(self, pause: float = 0.0) -> None:
+        """With another consumer, as another member (as the same one, if it is static)."""
         assert self._consumer is not None
         await self._thread.run(self._consumer.close)
-        await asyncio.sleep(_UNRELEASED_SECONDS)
+        await asyncio.sleep(pause)
+        self._stuck = set()
+        self._stalled.forget()
         self.join()
+
+
+def _by_topic(partitions: Places) -> dict[str, object]:
+    """Fields of a log line."""
+    numbers: dict[str, list[int]] = {}
+    for topic, number in sorted(partitions):
+        numbers.setdefault(topic, []).append(number)
+    return {"count": len(partitions), "partitions": numbers}
 
 
 def _places(partitions: Iterable[TopicPartition]) -> Places:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -22,6 +24,25 @@ def test_a_call_that_does_not_return_is_given_up(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(NeverReturned):
         bounded.bounded(lambda seconds: gate.wait(30), 0.1)
     gate.set()
+
+
+def test_a_process_that_was_stopped_gives_nothing_up_for_that() -> None:
+    program = (
+        "import os, signal, time\n"
+        "from consumers import bounded\n"
+        "bounded._OVER_SECONDS = 0\n"
+        "print('ready', flush=True)\n"
+        "print(bounded.bounded(lambda seconds: time.sleep(0.8) or 'back', 1.5), flush=True)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(2)
+        process.send_signal(signal.SIGCONT)
+        assert process.communicate(timeout=20)[0] == "back\n"
 
 
 def test_it_does_not_keep_the_process() -> None:

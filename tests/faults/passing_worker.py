@@ -21,6 +21,7 @@ from typing import Any, cast
 
 from confluent_kafka import Producer
 
+from consumers.client_stats import ClientStats
 from consumers.outputs import Outputs
 from consumers.source import TopicPartition, TopicSource
 from consumers.stage import Emit, Record
@@ -147,14 +148,16 @@ def build(settings: Settings, task: Task, write: Write) -> Worker:
         return cast(Producer, Stopping(made, where, int(at)))
 
     store = ObjectStore(settings.store) if task.store else None
+    stats = ClientStats(Passing.name)
     return Worker(
         Passing(write, task.work, store),
         JournalledSource(kafka.prefix + "in", CODEC, write),
-        lambda: clients.consumer(kafka, Passing.name, instance=instance),
+        partial(clients.consumer, kafka, Passing.name, instance=instance, on_stats=stats),
         Transactions(producer, patience=kafka.retry_for),
         Outputs(Passing.name, CODEC, kafka.prefix),
         settings.worker,
         in_flight=settings.worker.in_flight,
+        stats=stats,
     )
 
 

@@ -165,6 +165,28 @@ async def test_order_is_kept_and_every_record_ends_once(kafka: Kafka) -> None:
         assert headers["dead-letter-stage"] == b"shuffling" and headers["run"] == b"r1"
 
 
+async def test_a_worker_whose_fetch_has_stalled_joins_anew_and_loses_nothing(
+    kafka: Kafka, caplog: pytest.LogCaptureFixture
+) -> None:
+    kafka = prepared(kafka, "stalled.")
+    stage = Shuffling()
+    worker = make_worker(kafka, stage, "0")
+    put(kafka, [f"a{number}" for number in range(400)])
+    running = asyncio.create_task(worker.run())
+    await until(lambda: len(stage.seen) > 50)
+    before = worker._membership._consumer
+    worker._membership._stuck = {(kafka.prefix + "in", 0)}  # as `Stalled` would say
+    await until(lambda: worker._membership._consumer is not before)
+    put(kafka, [f"b{number}" for number in range(100)])
+    await until(lambda: sum(url.startswith("b") for url in set(stage.seen)) == 100)
+    worker.stop()
+    await running
+    assert "fetching has stalled, joining anew" in caplog.text
+    into, out = [await asyncio.to_thread(got, kafka, topic) for topic in ("in", "out")]
+    for number, messages in out.items():
+        assert urls_of(messages) == urls_of(into[number])
+
+
 async def test_a_second_worker_takes_over_without_losing_or_doubling(kafka: Kafka) -> None:
     kafka = prepared(kafka, "second.")
     first, second = Shuffling(), Shuffling()
