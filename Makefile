@@ -35,7 +35,7 @@ kafka: $(VENV)/local.stamp  ## three Apache Kafka brokers on this machine until 
 	$(BIN)/python -m deploy.kafka
 
 clean:  ## remove the virtual environment, the demo and caches; the data in densefusion-data stay
-	rm -rf $(VENV) $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-peers $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # The system's venv may lack ensurepip (Debian ships it apart): pip then installs from outside.
 $(BIN)/python:

@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import KafkaException, TopicPartition
 
+from consumers.commit_log import CommitLog
+from consumers.commit_metrics import CommitMetrics
 from consumers.lanes import Batch, Lanes, Slot
 from consumers.membership import Membership
 from consumers.outputs import Outputs
 from consumers.transaction import Aborted, Transactions, Uncertain
-from densefusion import metrics
+from densefusion import tracing
 from densefusion.errors import BrokerError
 from densefusion.settings import Worker as Settings
 
@@ -31,7 +33,8 @@ class Checkpoints:
 
     Args:
         stage: name of the stage, for metrics.
-        committed: called on the loop after each checkpoint; there is room for more work.
+        committed: called on the loop after each checkpoint, with the offsets where the group
+            stands now; there is room for more work.
     """
 
     def __init__(
@@ -42,7 +45,7 @@ class Checkpoints:
         transactions: Transactions,
         outputs: Outputs,
         settings: Settings,
-        committed: Callable[[], None],
+        committed: Callable[[Mapping[tuple[str, int], int]], None],
     ) -> None:
         self._stage = stage
         self._lanes = lanes
@@ -51,6 +54,8 @@ class Checkpoints:
         self._outputs = outputs
         self._settings = settings
         self._done = committed
+        self._log = CommitLog(stage)
+        self._metrics = CommitMetrics(stage)
         self._bytes = 0  # of finished output, not yet published
         self._aborts = 0
         self._over = False  # what was taken could not be committed: nothing after it may be
@@ -65,6 +70,7 @@ class Checkpoints:
         await loop.run_in_executor(self._thread, self._transactions.open)
 
     def close(self) -> None:
+        self._log.close()
         self._transactions.close()
         self._thread.shutdown(wait=False)
 
@@ -108,10 +114,10 @@ class Checkpoints:
             self._over = True  # until it turns out well
             self._bytes -= sum(slot.bytes() for slot in batch.slots)
             outgoing, offsets = batch.outgoing(), batch.offsets()
-            started = time.monotonic()
+            started, publishing = time.monotonic(), 0.0
             try:
                 if outgoing or self._settings.offset_transactions:
-                    await loop.run_in_executor(
+                    publishing = await loop.run_in_executor(
                         self._thread,
                         self._transactions.commit,
                         outgoing,
@@ -125,12 +131,13 @@ class Checkpoints:
                 self._over = only is None
                 raise
             except Aborted as aborted:
-                metrics.ABORTS.labels(self._stage).inc()
+                self._metrics.aborted()
                 self._put_back(batch)
                 self._bear(aborted)
                 self._over = False
                 return
             except Uncertain as uncertain:
+                self._metrics.uncertain()
                 if not await self._went_through(offsets):
                     self._put_back(batch)
                     self._bear(uncertain)
@@ -138,9 +145,15 @@ class Checkpoints:
                     return
             self._aborts = 0
             self._over = False
-            metrics.TRANSACTION_SECONDS.labels(self._stage).observe(time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._metrics.committed(batch, seconds, publishing)
             self._outputs.count(outgoing)
-        self._done()
+            self._log.add(len(batch.slots), outgoing, offsets, seconds)
+            if tracing.tracer() is not None:
+                for slot in batch.slots:
+                    if slot.arrival.trace is not None:
+                        slot.arrival.trace.committed()
+        self._done(offsets)
 
     def _put_back(self, batch: Batch) -> None:
         self._bytes += sum(slot.bytes() for slot in self._lanes.put_back(batch))
@@ -149,7 +162,10 @@ class Checkpoints:
     def _bear(self, failure: Aborted | Uncertain) -> None:
         """Go on after a failed commit; not for ever."""
         self._aborts += 1
-        log.warning("nothing committed, trying again: %s", failure)
+        log.warning(
+            "nothing committed, trying again",
+            extra={"stage": self._stage, "error": str(failure), "in_a_row": self._aborts},
+        )
         if self._aborts >= _ABORTS:
             raise BrokerError(f"{self._aborts} commits failed in a row, at last: {failure}")
 

@@ -23,7 +23,7 @@ import numpy as np
 from consumers.byte_budget import ByteBudget
 from consumers.expert import Expert, Prepares, Sighting
 from consumers.stage import Emit, Record
-from densefusion import metrics, topics
+from densefusion import metrics, topics, tracing
 from densefusion.errors import DependencyError
 from densefusion.store import Missing, ObjectStore
 from engines import images
@@ -48,6 +48,8 @@ class ExpertStage:
         decode: bytes to pixels, from many threads at once.
         memory: bytes of pictures, as they came and decoded, that are held at the same time. (A
             decoder may need as much again for a moment; a picture that is larger is done alone.)
+        requested: the execution provider that the settings ask for.
+        precision: of the expert's model, where it does not say itself.
     """
 
     def __init__(
@@ -59,6 +61,8 @@ class ExpertStage:
         *,
         decode: Decode = images.decode,
         memory: int = 512 << 20,
+        requested: str = "cpu",
+        precision: str = "fp32",
     ) -> None:
         self.name = expert.name
         self._expert = expert
@@ -68,13 +72,24 @@ class ExpertStage:
         self._prefix = prefix
         self._decode = decode
         self._memory = ByteBudget(memory)
+        self._requested = requested
+        self._precision = precision
+        self._loading = metrics.STEP_SECONDS.labels(self.name, "load")
+        self._decoding = metrics.STEP_SECONDS.labels(self.name, "decode")
         self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="decode")
 
     async def open(self) -> None:
         await self._expert.open()
         # The provider that really runs; an expert without a model of its own has none.
-        provider = getattr(self._expert, "provider", "none")
-        metrics.ENGINE_INFO.labels(self.name, self._expert.model, provider).set(1)
+        expert = self._expert
+        ran = {"requested": "none", "provider": "none", "precision": "none"}
+        if (provider := getattr(expert, "provider", None)) is not None:
+            precision = getattr(expert, "precision", self._precision)
+            ran = {"requested": self._requested, "provider": provider, "precision": precision}
+        metrics.ENGINE_INFO.labels(expert=self.name, model=expert.model, **ran).set(1)
+        log.info("engine opened", extra={
+            "expert": self.name, "model": expert.model, **ran, "model_version": expert.model_version
+        })  # fmt: skip
 
     async def close(self) -> None:
         await self._expert.close()
@@ -91,7 +106,8 @@ class ExpertStage:
             with ExitStack() as held:
                 pixels = await self._pixels(value, held)
                 started = time.monotonic()
-                found = await self._expert.find(Sighting(value, pixels, followed))
+                with tracing.child("find", {"densefusion.model": self._expert.model}):
+                    found = await self._expert.find(Sighting(value, pixels, followed))
             if found is None:
                 raise TypeError("the expert answered None")
             prior |= {"findings": found, "lines": list(self._expert.describe(found))}
@@ -102,7 +118,7 @@ class ExpertStage:
         except ImageError as error:
             prior |= _failed(str(error))
         except Exception as error:  # an expert's failure is an answer too
-            log.exception("%s failed on %s", self.name, value["image_id"])
+            log.warning("expert failed", exc_info=True, extra=self._of(prior, repr(error)))
             prior |= _failed(repr(error))
         prior["seconds"] = time.monotonic() - started
         return [
@@ -123,21 +139,32 @@ class ExpertStage:
             is_jpeg = value["mime"] == "image/jpeg"
             size = self._size(value["width"], value["height"], is_jpeg) + value["size"]
             loan = held.enter_context(await self._memory.lend(size))
-            data = await self._store.get(key)
+            data = await self._load(key)
         else:  # a prior does not say how large the image is
-            data = await self._store.get(key)
+            data = await self._load(key)
             size = await self._in_pool(self._size_of, data)
             loan = held.enter_context(await self._memory.lend(size))
-        pixels = await self._in_pool(self._prepared, data)
+        with tracing.child("decode"):
+            pixels = await self._in_pool(self._prepared, data)
         loan.resize(pixels.nbytes)
         return pixels
+
+    async def _load(self, key: str) -> bytes:
+        started = time.monotonic()
+        data = await self._store.get(key)
+        self._loading.inc(time.monotonic() - started)
+        return data
 
     async def _in_pool(self, work: Callable[[bytes], T], data: bytes) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._decoders, work, data)
 
     def _prepared(self, data: bytes) -> np.ndarray:
+        started = time.monotonic()
         pixels = self._decode(data, min_side=self._expert.pixels)
-        return pixels if self._prepare is None else self._prepare(pixels)
+        if self._prepare is not None:
+            pixels = self._prepare(pixels)
+        self._decoding.inc(time.monotonic() - started)
+        return pixels
 
     def _size(self, width: int, height: int, is_jpeg: bool) -> int:
         return images.decoded_bytes(width, height, min_side=self._expert.pixels, jpeg=is_jpeg)
@@ -154,13 +181,18 @@ class ExpertStage:
         except SchemaError as error:
             if prior["findings"] is None:
                 raise
-            log.warning("%s on %s: %s", self.name, prior["image_id"], error)
+            log.warning("findings cannot be sent", extra=self._of(prior, str(error)))
             return self._codec.encode(name, prior | _failed(str(error)), topic)
         if len(encoded) <= _LARGEST:
             return encoded
         reason = f"findings of {len(encoded)} bytes; a message takes {_LARGEST}"
-        log.warning("%s on %s: %s", self.name, prior["image_id"], reason)
+        log.warning("findings cannot be sent", extra=self._of(prior, reason))
         return self._codec.encode(name, prior | _failed(reason), topic)
+
+    def _of(self, prior: Mapping[str, Any], error: str) -> dict[str, Any]:
+        """Fields of a log line: which image, where it lies on the topic of images."""
+        where = {name: prior[name] for name in ("image_id", "partition", "offset")}
+        return {"expert": self.name, **where, "error": error}
 
     def _prior(self, record: Record) -> dict[str, Any]:
         """All but findings and lines."""

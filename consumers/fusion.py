@@ -11,11 +11,13 @@ from functools import cached_property, partial
 from typing import Any
 
 from consumers import prompt
+from consumers.caption_metrics import CaptionMetrics
 from consumers.incomplete import Incomplete, Kept
 from consumers.join_part import LatePrior
 from consumers.stage import Emit, Record, Rejected
-from densefusion import metrics
+from densefusion import metrics, tracing
 from densefusion.errors import CaptionServerError
+from densefusion.logs import seldom
 from densefusion.store import Missing, ObjectStore
 from densefusion.topics import CAPTIONS
 from engines.captions import Captioned, CaptionEngine, CaptionTask, Refused, Unavailable
@@ -51,6 +53,8 @@ class Fusion:
         self._codec = codec
         self._incomplete = incomplete
         self._busy: dict[Place, asyncio.Future[None]] = {}
+        self._seldom = seldom()
+        self._metrics = CaptionMetrics(engine.name)
 
     async def open(self) -> None:
         try:
@@ -90,8 +94,13 @@ class Fusion:
         )
         captioned = await self._caption(task)
         missing = dict(record.missing) | task.unreadable
-        for name in missing:
+        for name, why in missing.items():
             metrics.MISSING_PRIORS.labels(name).inc()
+            if (more := self._seldom(name)) is not None:
+                log.warning("caption without an expert", extra={
+                    "image_id": record.value["image_id"], "partition": record.partition,
+                    "offset": record.offset, "expert": name, "reason": why, "repeated": more,
+                })  # fmt: skip
         return {
             "image_id": record.value["image_id"],
             "partition": record.partition,
@@ -116,7 +125,9 @@ class Fusion:
             try:
                 captioned = await self._caption(self._task(kept))
             except Rejected as rejected:  # the first caption stands
-                log.warning("%s is not captioned again: %s", prior["image_id"], rejected)
+                log.warning("not captioned again", extra={
+                    "image_id": prior["image_id"], "expert": record.expert, "error": str(rejected),
+                })  # fmt: skip
                 break
             if await incomplete.update(kept):
                 metrics.RECAPTIONS.labels(record.expert).inc()
@@ -142,13 +153,16 @@ class Fusion:
 
     async def _caption(self, task: _Task) -> Captioned:
         try:
-            return await self._engine.caption(task)
+            with tracing.child("caption", {"densefusion.engine": self._engine.name}):
+                captioned = await self._engine.caption(task)
         except Refused as error:
             raise Rejected(error.reason, error.detail) from error
         except Missing as error:
             raise Rejected("image-gone", f"no object {error}") from error
         except Unavailable as error:
             raise CaptionServerError(str(error)) from error
+        self._metrics.captioned(captioned)
+        return captioned
 
     def _said(self, captioned: Captioned) -> dict[str, Any]:
         """The fields of a caption that come from the engine."""
@@ -215,7 +229,9 @@ class _Task(CaptionTask):
                 try:
                     found[name] = read()
                 except SchemaError as error:
-                    log.warning("a prior of %s cannot be read: %s", name, error)
+                    log.warning("prior unreadable", extra={
+                        "image_id": self.image["image_id"], "expert": name, "error": str(error),
+                    })  # fmt: skip
                     self.unreadable[name] = "its prior cannot be read"
         return found
 

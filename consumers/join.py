@@ -103,12 +103,6 @@ class PartitionJoin(Generic[T]):
         self.late = 0
         self.held = 0
 
-    def begins(self, offset: int) -> None:
-        """Images before this one have left, in another life; what comes for them is late."""
-        if not self._images and offset > self._floor:
-            self._floor = offset
-            self._sweep = True
-
     def image(self, offset: int, payload: T, now: float, *, readable: bool = True) -> None:
         """The next image of the partition."""
         if not self._images:
@@ -147,6 +141,11 @@ class PartitionJoin(Generic[T]):
     def waiting(self) -> int:
         """Images held."""
         return len(self._images)
+
+    @property
+    def oldest(self) -> tuple[float, T] | None:
+        """When the image that has waited longest came, and what it is."""
+        return (self._images[0].came, self._images[0].payload) if self._images else None
 
     def ready(self, now: float) -> Iterator[Joined[T]]:
         """Everything that can leave now, in order."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -10,7 +11,10 @@ from confluent_kafka import Message
 
 from consumers.source import offset
 from consumers.stage import Record
+from densefusion.logs import seldom
 from schemas import Codec, SchemaError
+
+log = logging.getLogger("densefusion.join")
 
 
 class Part:
@@ -54,6 +58,20 @@ class LatePrior(Record):
             record._read,
         )
         self.expert = expert
+
+
+class LateLog:
+    """Logs priors that were dropped as late, added up."""
+
+    def __init__(self) -> None:
+        self._seldom = seldom()
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        self._count += count
+        if self._seldom("late") is not None:
+            log.info("late priors dropped", extra={"stage": "fusion", "count": self._count})
+            self._count = 0
 
 
 class Parts:

@@ -8,9 +8,10 @@ too, and has to be read again from the committed offsets: see `rewinds`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -18,31 +19,17 @@ from typing import Any
 from confluent_kafka import Message
 
 from consumers.join import IMAGES, Joined, PartitionJoin
-from consumers.join_part import LatePrior, Part, Parts
+from consumers.join_number import JoinNumber
+from consumers.join_part import LateLog, LatePrior, Part, Parts
 from consumers.source import Arrival, TopicPartition, offset, place
 from consumers.stage import Record
-from densefusion import metrics
+from densefusion import metrics, tracing
 from schemas import Codec
 
 log = logging.getLogger("densefusion.join")
 _TICK = 0.1  # seconds between looks for experts that have become silent
 _PAUSE = 1.0  # seconds; whoever did not listen for longer cannot tell silence from deafness
 _PATIENCE = 10.0  # seconds until a number that is not complete is worth a warning
-
-
-class _Number:
-    """One partition number: which of its partitions are ours, and their join once all are."""
-
-    __slots__ = ("early", "join", "lane", "lost", "ours", "ready", "since")
-
-    def __init__(self, lane: TopicPartition, now: float) -> None:
-        self.lane = lane
-        self.ours: set[str] = set()  # topics
-        self.lost: set[str] = set()  # of them, those that have to be read again
-        self.early: list[Message] = []  # came before all was complete
-        self.join: PartitionJoin[Part] | None = None
-        self.ready = False
-        self.since: float | None = now  # incomplete since; None once that has been said
 
 
 class JoinSource:
@@ -81,13 +68,19 @@ class JoinSource:
         self._new = partial(
             PartitionJoin[Part], experts, window=window, deadline=deadline, keep_late=keep_late
         )
-        self._numbers: dict[int, _Number] = {}
-        self._ready: deque[_Number] = deque()  # something of theirs may leave
+        self._numbers: dict[int, JoinNumber] = {}
+        self._ready: deque[JoinNumber] = deque()  # something of theirs may leave
         self._changed: set[int] = set()  # since the last look at the pauses
         self._paused: set[TopicPartition] = set()
         self._last = self._clock = self._tick = 0.0
         self._count = 0
+        self._late = LateLog()
         self.held = 0
+        metrics.JOIN_WINDOW.set(window)
+        metrics.LATE_PRIORS.labels("fusion")  # there from the start: the first is an increase then
+        for name in experts:
+            metrics.MISSING_PRIORS.labels(name)
+            metrics.RECAPTIONS.labels(name)
 
     # -- which partitions are ours -----------------------------------------------------------------
 
@@ -97,13 +90,13 @@ class JoinSource:
         for topic, number in came:
             held = self._numbers.get(number)
             if held is None:
-                held = self._numbers[number] = _Number((self._images, number), self._clock)
+                held = self._numbers[number] = JoinNumber((self._images, number), self._clock)
             held.ours.add(topic)
             self._changed.add(number)
             if len(held.ours) == len(self.topics):
                 self._begin(held)
 
-    def _begin(self, held: _Number) -> None:
+    def _begin(self, held: JoinNumber) -> None:
         held.join = self._new()
         early, held.early = held.early, []
         for (topic, _), run in groupby(early, place):
@@ -123,8 +116,11 @@ class JoinSource:
                 self._end(held, held.join)
             if not held.ours:
                 del self._numbers[number]
+                for gauge in (metrics.JOIN_IMAGES, metrics.JOIN_OLDEST):
+                    with contextlib.suppress(KeyError):
+                        gauge.remove(str(number))
 
-    def _end(self, held: _Number, join: PartitionJoin[Part]) -> None:
+    def _end(self, held: JoinNumber, join: PartitionJoin[Part]) -> None:
         self._count -= join.held
         held.join = None
         held.since = self._clock
@@ -133,20 +129,27 @@ class JoinSource:
             held.ready = False
             self._ready.remove(held)
 
+    @property
+    def idle(self) -> bool:
+        return not self._count and not any(held.early for held in self._numbers.values())
+
+    def oldest(self) -> dict[TopicPartition, int]:
+        """Of the images alone: a prior waits for its image, not for us."""
+        found = {}
+        for number, held in self._numbers.items():
+            waiting = held.join.waiting if held.join is not None else 0
+            metrics.JOIN_IMAGES.labels(number).set(waiting)
+            oldest = held.join.oldest if held.join is not None else None
+            waits = 0.0
+            if oldest is not None:
+                waits = max(0.0, self._clock - oldest[0])
+                found[held.lane] = oldest[1].message.timestamp()[1]
+            metrics.JOIN_OLDEST.labels(number).set(waits)
+        return found
+
     def lanes(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
         """The lanes whose records commit anything of these partitions."""
         return {(self._images, number) for _, number in partitions}
-
-    def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Where the group stands in partitions that were assigned. May be left out.
-
-        Without it, priors that are late wait until an image has come, by which that can be seen.
-        """
-        for (topic, number), at in offsets.items():
-            held = self._numbers.get(number)
-            if topic == self._images and held is not None and held.join is not None:
-                held.join.begins(at)
-                self._wake(held)
 
     def rewinds(self) -> set[TopicPartition]:
         """Partitions to seek to their committed offsets before anything more is polled.
@@ -176,7 +179,7 @@ class JoinSource:
                 self._give(held, held.join, topic, run)
 
     def _give(
-        self, held: _Number, join: PartitionJoin[Part], topic: str, run: Iterable[Message]
+        self, held: JoinNumber, join: PartitionJoin[Part], topic: str, run: Iterable[Message]
     ) -> None:
         before = join.held
         name = self._names.get(topic)
@@ -192,7 +195,7 @@ class JoinSource:
         self._changed.add(held.lane[1])
         self._wake(held)
 
-    def _wake(self, held: _Number) -> None:
+    def _wake(self, held: JoinNumber) -> None:
         if not held.ready:
             held.ready = True
             self._ready.append(held)
@@ -216,6 +219,7 @@ class JoinSource:
             self._changed.add(held.lane[1])
             if join.late:
                 metrics.LATE_PRIORS.labels("fusion").inc(join.late)
+                self._late.add(join.late)
                 join.late = 0
             if joined is not None:
                 # To the end: each partition in its turn, or a backlog of one would hold up all.
@@ -258,14 +262,13 @@ class JoinSource:
                     self._wake(held)
             elif held.since is not None and self._clock - held.since >= _PATIENCE:
                 held.since = None
-                log.warning(
-                    "partition %d is ours on %s, not on %s: nothing of it is joined until it is; "
-                    "are partition counts equal, and is the assignor `range`?",
-                    number, ", ".join(sorted(held.ours)),
-                    ", ".join(sorted(set(self.topics) - held.ours)),
-                )  # fmt: skip
+                # Are partition counts equal, and is the assignor `range`?
+                log.warning("partition not joined: not ours on every topic", extra={
+                    "partition": number, "ours": sorted(held.ours),
+                    "not_ours": sorted(set(self.topics) - held.ours),
+                })  # fmt: skip
 
-    def _arrival(self, held: _Number, joined: Joined[Part]) -> Arrival:
+    def _arrival(self, held: JoinNumber, joined: Joined[Part]) -> Arrival:
         lane = held.lane
         number = lane[1]
         topics = self._topics
@@ -291,4 +294,7 @@ class JoinSource:
                 missing[name] = part.failed
         record.joined = priors
         record.missing = missing
-        return Arrival(lane, commits, image.message, record)
+        arrival = Arrival(lane, commits, image.message, record)
+        if tracing.tracer() is not None:
+            arrival.joined = [part.message for part in joined.priors.values()]
+        return arrival

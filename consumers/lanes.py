@@ -78,6 +78,14 @@ class Lanes:
             self.full.add(arrival.lane)
         return slot
 
+    def oldest(self) -> dict[TopicPartition, int]:
+        """For each lane with anything in it, the timestamp in ms of its first record's message."""
+        return {
+            lane: slots[0].arrival.message.timestamp()[1]
+            for lane, slots in self._lanes.items()
+            if slots
+        }
+
     def close(self, lanes: Iterable[TopicPartition]) -> None:
         """Let nothing more begin in these lanes; they will be dropped."""
         self._closed.update(lanes)

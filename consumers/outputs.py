@@ -13,13 +13,14 @@ from consumers.stage import Emit, Rejected
 from consumers.transaction import Outgoing
 from densefusion import metrics
 from densefusion.attempts import ATTEMPT, attempt
-from densefusion.topics import DEAD_LETTERS, REJECTS
+from densefusion.topics import DEAD_LETTERS, REJECTS, URLS
+from densefusion.tracing import TRACEPARENT, TRACESTATE
 from schemas import Codec
 
 log = logging.getLogger("densefusion.outputs")
 
 # Headers that travel from a URL to its caption: which run it belongs to, its trace, its attempt.
-CARRIED = ("run", "traceparent", ATTEMPT)
+CARRIED = ("run", TRACEPARENT, TRACESTATE, ATTEMPT)
 _DETAIL = 2000
 _KEPT_INPUT = 256 << 10  # bytes; Kafka's own limit for a message is a million
 
@@ -42,7 +43,9 @@ class Outputs:
             return []
         headers = carried(arrival)
         return [
-            self._encode(emit, headers if emit.ends else [h for h in headers if h[0] != "run"])
+            self._encode(
+                emit, headers if emit.ends else [h for h in headers if h[0] != "run"], arrival
+            )
             for emit in emits
         ]
 
@@ -51,7 +54,10 @@ class Outputs:
         record = arrival.record
         assert record is not None
         metrics.REJECTS.labels(self._stage, rejected.reason).inc()
-        log.debug("reject %s: %s", record.key, rejected)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("rejected", extra=self._about(arrival) | {
+                "reason": rejected.reason, "detail": rejected.detail,
+            })  # fmt: skip
         reject = {
             "url_id": record.value.get("url_id", ""),
             "url": record.value.get("url", ""),
@@ -64,12 +70,18 @@ class Outputs:
             "attempt": attempt(_headers(arrival)),
             "input": _input(arrival),
         }
-        return [self._encode(Emit(REJECTS, record.key, reject, "Reject"), carried(arrival))]
+        if arrival.trace is not None:
+            arrival.trace.rejected(rejected.reason)
+        emit = Emit(REJECTS, record.key, reject, "Reject")
+        return [self._encode(emit, carried(arrival), arrival)]
 
     def dead_letter(self, error: BaseException, arrival: Arrival) -> list[Outgoing]:
         """The untouched message, with headers that say where it was and why it died."""
         message = arrival.message
         topic, partition = place(message)
+        log.warning("dead letter", exc_info=error, extra=self._about(arrival) | {
+            "error": repr(error),
+        })  # fmt: skip
         metrics.DEAD_LETTERS.labels(self._stage).inc()
         about = {
             "topic": topic,
@@ -78,13 +90,14 @@ class Outputs:
             "stage": self._stage,
             "exception": repr(error)[:_DETAIL],
         }
-        headers: Headers = [(f"dead-letter-{name}", _utf8(text)) for name, text in about.items()]
+        headers = _headers(arrival)
+        if arrival.trace is not None:
+            arrival.trace.died(error)
+            headers = arrival.trace.send(self._prefix + DEAD_LETTERS, "", headers)
+        marks: Headers = [(f"dead-letter-{name}", _utf8(text)) for name, text in about.items()]
         return [
             Outgoing(
-                self._prefix + DEAD_LETTERS,
-                message.key(),
-                message.value(),
-                [*_headers(arrival), *headers],
+                self._prefix + DEAD_LETTERS, message.key(), message.value(), [*headers, *marks]
             )
         ]
 
@@ -93,8 +106,19 @@ class Outputs:
         for topic, number in Counter(message.topic for message in outgoing).items():
             metrics.RECORDS_OUT.labels(self._stage, topic).inc(number)
 
-    def _encode(self, emit: Emit, headers: Headers) -> Outgoing:
+    def _about(self, arrival: Arrival) -> dict[str, Any]:
+        """Fields of a log line: which record it is, and where it lies."""
+        topic, partition = place(arrival.message)
+        key = (arrival.message.key() or b"").decode("utf-8", "replace")
+        # The key of a URL is its url id, of all that follows the image's.
+        of = "url_id" if topic == self._prefix + URLS else "image_id"
+        about = {"stage": self._stage, of: key, "topic": topic, "partition": partition}
+        return about | {"offset": offset(arrival.message)}
+
+    def _encode(self, emit: Emit, headers: Headers, arrival: Arrival) -> Outgoing:
         topic = self._prefix + emit.topic
+        if arrival.trace is not None:
+            headers = arrival.trace.send(topic, emit.key, headers)
         value = emit.value
         if not isinstance(value, bytes):
             value = self._codec.encode(emit.schema, value, topic)

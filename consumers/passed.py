@@ -30,6 +30,7 @@ class Passed:
         self._kafka = kafka
         self._stage = stage
         self._waiting = waiting
+        metrics.SKIPPED.labels(stage)  # there from the start, so that the first is an increase
 
     def assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """To be called when `partitions` have been assigned, in the consumer's thread."""
@@ -38,7 +39,7 @@ class Passed:
             theirs = self._committed(partitions)
         except KafkaException as error:
             # Only work that nobody waits for is at stake.
-            log.warning("starting where we stopped: %s", error.args[0].str())
+            log.warning("starting where we stopped", extra={"error": error.args[0].str()})
             return
         skipped = 0
         for place, stood, passed in zip(partitions, own, theirs, strict=True):
@@ -47,7 +48,7 @@ class Passed:
                 skipped += passed.offset - max(stood.offset, 0)
         if not skipped:
             return
-        log.warning("skipping %d images that were captioned without us", skipped)
+        log.warning("images skipped that were captioned without us", extra={"count": skipped})
         metrics.SKIPPED.labels(self._stage).inc(skipped)
         if self._kafka.group_protocol == "consumer":
             consumer.incremental_assign(partitions)

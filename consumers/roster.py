@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from consumers.caption_engine import caption_engine
+from consumers.client_stats import ClientStats
 from consumers.curate import Curate
 from consumers.dataset.stage import Dataset
 from consumers.expert import Expert, experts
@@ -21,9 +22,10 @@ from consumers.outputs import Outputs
 from consumers.passed import Passed
 from consumers.source import Source, TopicSource
 from consumers.stage import Stage
+from consumers.traces import Traces
 from consumers.transaction import Transactions
 from consumers.worker import Worker
-from densefusion import clients, topics
+from densefusion import clients, topics, tracing
 from densefusion.errors import SettingsError
 from densefusion.settings import Settings
 from densefusion.store import ObjectStore
@@ -72,15 +74,22 @@ def expert_classes(names: Iterable[str], profile: str = "starter") -> dict[str, 
 
 def make_codec(settings: Settings) -> Codec:
     """A codec that knows the records, and the priors of the roster's experts."""
-    registry: Registry | None = None
-    if settings.kafka.schema_registry:
-        from schemas.registry import ConfluentRegistry  # needs packages that only it needs
-
-        registry = ConfluentRegistry(settings.kafka.schema_registry)
-    codec = Codec(registry)
+    codec = Codec(_registry(settings))
     for name, expert in expert_classes(settings.experts.roster, settings.experts.profile).items():
         codec.add(f"Prior:{name}", prior_schema(expert.schema()))
     return codec
+
+
+def _registry(settings: Settings) -> Registry | None:
+    if not settings.kafka.schema_registry:
+        return None
+    try:
+        from densefusion import registry  # needs packages that only it needs
+    except ImportError as error:
+        raise SettingsError(
+            f'a Schema Registry needs pip install "densefusion[registry]" ({error})'
+        ) from error
+    return registry.Registry(settings.kafka)
 
 
 def make_topics(settings: Settings) -> Topics:
@@ -108,7 +117,7 @@ class Roster:
         self._names = topics.all_topics(settings.experts.roster)
         self._topics: dict[str, Topic] = make_topics(settings).verify(self._names)
         self._codec = make_codec(settings)
-        self._store = ObjectStore(settings.store)
+        self.store = ObjectStore(settings.store)
 
     def worker(self, stage: str, instance: str) -> Worker:
         """A worker of `stage`, which is the slot `instance` of its group.
@@ -120,21 +129,36 @@ class Roster:
         built = self._build(stage)
         kafka = settings.kafka
         identity = f"{kafka.prefix}{stage}-{instance}"
+        stats = ClientStats(stage)
         return Worker(
             built.stage,
             built.source,
-            lambda: clients.consumer(kafka, stage, instance=instance),
-            Transactions(partial(clients.producer, kafka, identity), patience=kafka.retry_for),
+            partial(clients.consumer, kafka, stage, instance=instance, on_stats=stats),
+            Transactions(
+                partial(
+                    clients.producer, kafka, identity, on_stats=ClientStats(stage, consumes=False)
+                ),
+                patience=kafka.retry_for,
+            ),
             Outputs(stage, self._codec, kafka.prefix),
             settings.worker,
             in_flight=built.in_flight,
             passed=built.passed,
+            stats=stats,
+            traces=self._traces(stage),
             patience=kafka.retry_for,
         )
 
     def close(self) -> None:
         """Once its workers have left."""
-        self._store.close()
+        self.store.close()
+
+    def _traces(self, stage: str) -> Traces | None:
+        tracer = tracing.tracer()
+        if tracer is None:
+            return None
+        # Whoever publishes URLs need not trace them.
+        return Traces(tracer, stage, self._settings.kafka.prefix + stage, first=stage == "fetch")
 
     def _build(self, stage: str) -> _Built:
         settings = self._settings
@@ -144,18 +168,18 @@ class Roster:
                 source = self._records({topics.URLS: "ImageUrl"})
                 # More than the connections, so that one slow host does not leave them idle.
                 return _Built(
-                    Fetch(settings.fetch, self._store), source, 2 * settings.fetch.concurrency
+                    Fetch(settings.fetch, self.store), source, 2 * settings.fetch.concurrency
                 )
             case "curate":
                 source = self._records({topics.FETCHED: "Image"})
                 log = log_id(self._topics[topics.FETCHED])
                 return _Built(
-                    Curate(self._store, log, volatile=settings.kafka.volatile), source, in_flight
+                    Curate(self.store, log, volatile=settings.kafka.volatile), source, in_flight
                 )
             case "fusion":
                 engine = caption_engine(settings.caption)
                 return _Built(
-                    Fusion(engine, self._store, self._codec, self._incomplete()),
+                    Fusion(engine, self.store, self._codec, self._incomplete()),
                     self._join(),
                     max(in_flight, settings.caption.concurrency),
                 )
@@ -180,11 +204,13 @@ class Roster:
         return _Built(
             ExpertStage(
                 expert,
-                self._store,
+                self.store,
                 self._codec,
                 self._settings.kafka.prefix,
-                decode=decoder(self._settings.experts.decoder),
-                memory=self._settings.experts.picture_memory,
+                decode=decoder(settings.decoder),
+                memory=settings.picture_memory,
+                requested=settings.provider,
+                precision=settings.precision,
             ),
             self._records({follows: schema}),
             records_in_flight(self._settings.experts, in_flight),
@@ -209,12 +235,12 @@ class Roster:
     def _incomplete(self) -> Incomplete | None:
         if self._settings.join.late != "recaption":
             return None
-        return Incomplete(self._store, self._codec, self._topics[topics.CAPTIONS].name)
+        return Incomplete(self.store, self._codec, self._topics[topics.CAPTIONS].name)
 
     def _dataset(self) -> Dataset:
         classes = expert_classes(self._settings.experts.roster, self._settings.experts.profile)
         return Dataset(
-            self._store,
+            self.store,
             self._codec,
             {name: expert.schema() for name, expert in classes.items()},
             self._settings.dataset,

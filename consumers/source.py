@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from confluent_kafka import Message
 
 from consumers.stage import Record
 from schemas import Codec
+
+if TYPE_CHECKING:
+    from consumers.traces import Trace
 
 TopicPartition = tuple[str, int]
 Headers = list[tuple[str, str | bytes | None]]
@@ -32,6 +35,8 @@ class Arrival:
         message: the message as it came, for its headers, and for the dead letter it may become.
         record: None where `error` says why the message cannot be read. (A record that nobody has
             looked into yet may turn out unreadable later.)
+        joined: messages that were joined with it; known only where this process is traced.
+        trace: its spans, where it is sampled.
     """
 
     lane: TopicPartition
@@ -39,6 +44,8 @@ class Arrival:
     message: Message
     record: Record | None = None
     error: Exception | None = None
+    joined: Sequence[Message] = ()
+    trace: Trace | None = None
 
 
 class Source(Protocol):
@@ -47,6 +54,13 @@ class Source(Protocol):
     topics: list[str]
     held: int
     """Messages polled and not yet handed out."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing that was polled is left here."""
+
+    def oldest(self) -> dict[TopicPartition, int]:
+        """For partitions with anything here, the timestamp in ms of the first message to leave."""
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None: ...
 
@@ -105,6 +119,17 @@ class TopicSource:
             if buffer is not None:
                 self.held -= len(buffer.messages)
                 self._turn = deque(each for each in self._turn if each is not buffer)
+
+    @property
+    def idle(self) -> bool:
+        return not self.held
+
+    def oldest(self) -> dict[TopicPartition, int]:
+        return {
+            lane: buffer.messages[0].timestamp()[1]
+            for lane, buffer in self._buffers.items()
+            if buffer.messages
+        }
 
     def lanes(self, partitions: Iterable[TopicPartition]) -> set[TopicPartition]:
         return set(partitions)

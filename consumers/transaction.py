@@ -21,6 +21,7 @@ from consumers.bounded import NeverReturned, bounded, never_destroy
 from consumers.source import Headers
 from densefusion import clients
 from densefusion.errors import BrokerError
+from densefusion.refusals import lacks_right, right_refused
 
 log = logging.getLogger("densefusion.transaction")
 
@@ -84,6 +85,8 @@ class Transactions:
         try:
             self._again(self._producer.init_transactions)
         except KafkaException as error:
+            if lacks_right(error.args[0]):
+                raise right_refused(error.args[0], "no transactions") from error
             raise BrokerError(f"no transactions: {error.args[0].str()}") from error
         except NeverReturned as error:
             never_destroy(self._producer)
@@ -97,8 +100,10 @@ class Transactions:
         outgoing: Sequence[Outgoing],
         offsets: Mapping[tuple[str, int], int],
         group_metadata: object,
-    ) -> None:
+    ) -> float:
         """Publish all of `outgoing` and commit `offsets`, or nothing of either.
+
+        Returns the seconds that the publishing took.
 
         Raises:
             Aborted: nothing was committed; try again.
@@ -110,7 +115,7 @@ class Transactions:
         self._began = time.monotonic()
         try:
             try:
-                self._attempt(producer, outgoing, offsets, group_metadata)
+                return self._attempt(producer, outgoing, offsets, group_metadata)
             except KafkaException as failure:
                 self._recover(producer, failure.args[0])
         except NeverReturned as error:
@@ -125,7 +130,7 @@ class Transactions:
         outgoing: Sequence[Outgoing],
         offsets: Mapping[tuple[str, int], int],
         group_metadata: object,
-    ) -> None:
+    ) -> float:
         producer.begin_transaction()
         for topic, run in itertools.groupby(outgoing, _batchable):
             if topic is None:
@@ -133,6 +138,7 @@ class Transactions:
                     self._produce(producer, message)
             else:
                 self._produce_batch(producer, topic, run)
+        publishing = time.monotonic() - self._began
         # Group metadata with the offsets is what fences a zombie (KIP-447).
         self._again(
             producer.send_offsets_to_transaction,
@@ -140,6 +146,8 @@ class Transactions:
             group_metadata,
         )
         self._again(producer.commit_transaction)
+        producer.poll(0)  # it may have something to tell of itself
+        return publishing
 
     def _produce(self, producer: Producer, message: Outgoing) -> None:
         until = time.monotonic() + self._patience
@@ -180,6 +188,8 @@ class Transactions:
     def _recover(self, producer: Producer, error: KafkaError) -> NoReturn:
         """Turn a failed transaction into `Aborted`, `Uncertain` or `BrokerError`."""
         error = self._cause(producer, error)
+        if lacks_right(error):  # trying again would not help; the brokers abort what is open
+            raise right_refused(error, "publishing or committing")
         if error.txn_requires_abort() and error.code() not in _FENCED:
             log.warning("transaction failed: %s", error.str())
             try:
@@ -224,6 +234,7 @@ class Transactions:
 
         Raises:
             KafkaException: it does not help.
+            Refused: the brokers do not accept our login.
             NeverReturned: the call is still there, long after its time-out.
         """
         until = time.monotonic() + self._patience
@@ -234,6 +245,8 @@ class Transactions:
                 if not error.args[0].retriable() or self._fatal or time.monotonic() > until:
                     raise
                 log.info("waiting for the brokers: %s", error.args[0].str())
+                if self._producer is not None:
+                    self._producer.poll(0)  # where they refuse our login, it says so, and raises
                 time.sleep(0.1)
             else:
                 return

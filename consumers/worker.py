@@ -13,20 +13,25 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer
 
 from consumers.breaker import Breaker
 from consumers.checkpoints import Checkpoints
+from consumers.client_stats import ClientStats
 from consumers.lanes import Lanes, Slot
 from consumers.membership import Membership
+from consumers.outcomes import Outcomes
 from consumers.outputs import Outputs
 from consumers.passed import Passed
+from consumers.pulse import Pulse
 from consumers.runners import Runners
-from consumers.source import Arrival, Source
-from consumers.stage import Rejected, Stage
-from consumers.transaction import Outgoing, Transactions
+from consumers.source import Source
+from consumers.stage import Stage
+from consumers.traces import Traces
+from consumers.transaction import Transactions
+from consumers.vitals import Vitals
 from densefusion import metrics
 from densefusion.errors import BrokerError, CircuitOpen, DependencyError
 from densefusion.settings import Worker as WorkerSettings
@@ -44,6 +49,8 @@ class Worker:
         consumer: builds one.
         in_flight: records in work at the same time.
         passed: where its partitions start, if that is not where its group stands.
+        stats: what its consumer tells of itself.
+        traces: makes the spans of its records.
         patience: seconds to wait until the brokers let a static member in again.
     """
 
@@ -58,21 +65,22 @@ class Worker:
         *,
         in_flight: int,
         passed: Passed | None = None,
+        stats: ClientStats | None = None,
+        traces: Traces | None = None,
         patience: float = 180.0,
     ) -> None:
         self._stage = stage
         self._source = source
-        self._outputs = outputs
+        self._outcomes = Outcomes(stage, outputs, traces)
         self._settings = settings
         self._lanes = Lanes(settings.window)
         self._breaker = Breaker(settings.breaker_share, settings.breaker_window)
-        self._breaks_on: frozenset[str] = getattr(stage, "breaks_on", frozenset())
         self._runners = Runners(in_flight, self._take, self._work, self._fail)
         self._stopping = asyncio.Event()
         self._room = asyncio.Event()  # for more polled messages
         self._failure: BaseException | None = None
         self._membership = Membership(
-            consumer, source.topics, self, self._fail, patience=patience, passed=passed
+            consumer, source.topics, self, self._fail, patience=patience, passed=passed, stats=stats
         )
         self._checkpoints = Checkpoints(
             stage.name,
@@ -81,7 +89,10 @@ class Worker:
             transactions,
             outputs,
             settings,
-            self._runners.fill,
+            self._committed,
+        )
+        self._vitals = Vitals(
+            stage.name, self._lanes, source, stats, lambda: self.partitions, settings.stuck_after
         )
         self._records_in = metrics.RECORDS_IN.labels(stage.name)
         self._seconds = metrics.PROCESS_SECONDS.labels(stage.name)
@@ -90,6 +101,11 @@ class Worker:
     def partitions(self) -> set[tuple[str, int]]:
         """Those that are ours now."""
         return self._membership.assigned
+
+    @property
+    def pulse(self) -> Pulse:
+        """Whether it is alive and ready."""
+        return self._vitals.pulse
 
     def stop(self) -> None:
         """Finish the work in hand, commit, and leave. Safe to call again."""
@@ -107,6 +123,7 @@ class Worker:
         try:
             await self._checkpoints.open()
             self._membership.join()
+            self._vitals.opened()
             committer = asyncio.create_task(self._commit_by_time())
             try:
                 await self._pump()
@@ -129,8 +146,12 @@ class Worker:
 
     async def _pump(self) -> None:
         while not self._stopping.is_set():
+            self.pulse.beat()
+            idle_since = None if self._runners.working else time.monotonic()
             messages = await self._membership.poll(_POLL, self._source.rewinds())
             now = time.monotonic()
+            if idle_since is not None:
+                self._vitals.idle(now - idle_since)
             self._source.offer(messages, now)
             self._runners.fill()
             if self._source.held >= _POLL:
@@ -162,13 +183,10 @@ class Worker:
         arrival = slot.arrival
         started = time.monotonic()
         try:
-            outgoing, death = await self._outcome(arrival)
+            outgoing, death = await self._outcomes.of(arrival)
         except DependencyError as error:
             self._fail(error)
             return
-        except Exception as error:  # the record is at fault: it must neither stop us nor loop
-            log.exception("dead letter: %s %s", arrival.lane, arrival.commits)
-            outgoing, death = self._outputs.dead_letter(error, arrival), repr(error)[:200]
         self._breaker.record(bool(death), death)
         if death and (said := self._breaker.tripped) is not None:
             # It stays unfinished, so that neither it nor what follows it is committed.
@@ -183,30 +201,22 @@ class Worker:
         self._seconds.observe(time.monotonic() - started)
         self._checkpoints.finished(slot)
 
-    async def _outcome(self, arrival: Arrival) -> tuple[list[Outgoing], str]:
-        """What to publish, and, of a record that counts as given up, why."""
-        if arrival.record is None:
-            assert arrival.error is not None
-            raise arrival.error
-        try:
-            return self._outputs.emitted(await self._stage.process(arrival.record), arrival), ""
-        except Rejected as rejected:
-            death = rejected.reason if rejected.reason in self._breaks_on else ""
-            return self._outputs.rejected(rejected, arrival), death
-
     def _fail(self, error: BaseException) -> None:
         """Stop because of `error`; the first one is what `run` raises."""
         if self._failure is None:
             self._failure = error
         self.stop()
 
+    def _committed(self, offsets: Mapping[tuple[str, int], int]) -> None:
+        self._vitals.committed(offsets)
+        self._runners.fill()
+
     # -- rebalances ----------------------------------------------------------------------------
 
     async def assigned(self, partitions: set[tuple[str, int]]) -> None:
-        metrics.REBALANCES.labels(self._stage.name).inc()
         self._lanes.open(self._source.lanes(partitions))
         self._source.assigned(sorted(partitions))
-        metrics.ASSIGNED.labels(self._stage.name).set(len(self.partitions))
+        self._vitals.assigned()
 
     async def revoked(self, partitions: set[tuple[str, int]], *, commit: bool) -> None:
         """Finish what is in work, within the grace; commit what is finished; forget the rest."""
@@ -217,7 +227,7 @@ class Worker:
         self._drop(lanes)
         self._source.revoked(partitions)
         self._stage.revoked(partitions)
-        metrics.ASSIGNED.labels(self._stage.name).set(len(self.partitions - partitions))
+        self._vitals.revoked(partitions)
 
     def _drop(self, lanes: set[tuple[str, int]]) -> None:
         for slot in self._lanes.drop(lanes):
@@ -237,7 +247,9 @@ class Worker:
                 await self._checkpoints.commit(lanes)
         except TimeoutError:
             # The group goes on; the brokers refuse this commit if it comes after that.
-            log.warning("revoked partitions were not committed in time")
+            log.warning(
+                "revoked partitions not committed in time", extra={"stage": self._stage.name}
+            )
         except BrokerError as error:
             self._fail(error)
 
@@ -252,11 +264,13 @@ class Worker:
             async with asyncio.timeout(max(1.0, until - time.monotonic())):
                 await self._checkpoints.commit()
         except TimeoutError:
-            log.warning("what is finished could not be committed in time; it will be done again")
+            # It will be done again, by whoever gets the partitions.
+            log.warning("finished work not committed in time", extra={"stage": self._stage.name})
         except BrokerError as error:
             self._fail(error)
 
     async def _leave(self) -> None:
+        self.pulse.leaving()
         # What is not committed by now is not ours to commit: leaving revokes everything.
         self._drop(self._source.lanes(self.partitions))
         await self._membership.leave()

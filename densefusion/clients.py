@@ -9,30 +9,46 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, Producer
 
 from densefusion.errors import SettingsError
+from densefusion.reach import Admin, OnError
+from densefusion.security import kafka_options
 from densefusion.settings import Kafka
 
-log = logging.getLogger("densefusion.kafka")
+# What librdkafka says for itself, from within polls and flushes; else it writes to standard error.
+_LIBRDKAFKA = logging.getLogger("densefusion.librdkafka")
 
 # murmur2_random is the Java client's partitioner: Java and Python producers agree on a key's place.
 _PARTITIONER = "murmur2_random"
 # A worker that dies in a transaction holds up the readers of committed records for so long.
 TRANSACTION_SECONDS = 30
+_STATISTICS_MS = 5000
 
 
 def common(settings: Kafka) -> dict[str, Any]:
     """What every client needs to reach the brokers.
 
+    A call of the client raises `errors.Refused` where the brokers do not accept our login.
+
     Raises:
         SettingsError: no brokers are named.
     """
+    return {**_quiet(settings), "error_cb": OnError(settings, lambda: _quiet(settings))}
+
+
+def admin(settings: Kafka) -> Admin:
+    """An admin client. Raises `SettingsError`."""
+    return Admin(settings, _quiet(settings))
+
+
+def _quiet(settings: Kafka) -> dict[str, Any]:
     if settings.bootstrap is None:
         raise SettingsError("no brokers: set DENSEFUSION_KAFKA__BOOTSTRAP")
     return {
         "bootstrap.servers": settings.bootstrap,
         "client.id": "densefusion",
-        "error_cb": _log_error,
-        # librdkafka would print a line for each failed connection; error_cb has them.
+        # librdkafka would log a line for each failed connection; error_cb has them.
         "log_level": 2,
+        "logger": _LIBRDKAFKA,
+        **kafka_options(settings.security),
         **{name: value.get_secret_value() for name, value in settings.options.items()},
     }
 
@@ -42,27 +58,33 @@ def producer(
     transactional_id: str | None = None,
     *,
     on_fatal: Callable[[KafkaError], None] | None = None,
+    on_stats: Callable[[str], None] | None = None,
 ) -> Producer:
     """An idempotent producer; a transactional one where an id is given.
 
     Args:
         on_fatal: called, from within the producer's calls, with an error that ends the producer.
             The exceptions that its calls raise afterwards do not always say which it was.
+        on_stats: called from within `poll`, every few seconds, with the client's statistics.
     """
 
+    shared = common(settings)
+    said = shared["error_cb"]
+
     def error(error: KafkaError) -> None:
-        _log_error(error)
         if on_fatal is not None and error.fatal():
             on_fatal(error)
+        said(error)
 
     config = {
         "compression.type": "lz4",
         "linger.ms": 5,
         "queue.buffering.max.messages": 200_000,
-        **common(settings),
+        **shared,
         "partitioner": _PARTITIONER,
         "error_cb": error,
         "enable.idempotence": True,
+        **_statistics(on_stats),
     }
     if transactional_id is not None:
         config |= {
@@ -72,7 +94,13 @@ def producer(
     return Producer(config)
 
 
-def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Consumer:
+def consumer(
+    settings: Kafka,
+    group: str,
+    *,
+    instance: str | None = None,
+    on_stats: Callable[[str], None] | None = None,
+) -> Consumer:
     """A consumer of committed records, from the earliest where its group has no offset yet.
 
     `range` gives the same partition numbers of every subscribed topic to one consumer, which the
@@ -81,6 +109,7 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
 
     Args:
         instance: name of the worker slot, for static membership (KIP-345) where that is set.
+        on_stats: as of `producer`.
     """
     config = {
         **_membership(settings),
@@ -99,10 +128,17 @@ def consumer(settings: Kafka, group: str, *, instance: str | None = None) -> Con
         "enable.auto.offset.store": False,
         "isolation.level": "read_committed",
         **_assignor(settings),
+        **_statistics(on_stats),
     }
     if instance is not None and settings.static_membership:
         config["group.instance.id"] = instance
     return Consumer(config)
+
+
+def _statistics(on_stats: Callable[[str], None] | None) -> dict[str, Any]:
+    if on_stats is None:
+        return {}
+    return {"stats_cb": on_stats, "statistics.interval.ms": _STATISTICS_MS}
 
 
 def _membership(settings: Kafka) -> dict[str, Any]:
@@ -119,7 +155,3 @@ def _assignor(settings: Kafka) -> dict[str, Any]:
     if settings.group_protocol == "consumer":
         return {"group.protocol": "consumer", "group.remote.assignor": "range"}
     return {"partition.assignment.strategy": "range"}
-
-
-def _log_error(error: KafkaError) -> None:
-    log.log(logging.ERROR if error.fatal() else logging.WARNING, "kafka: %s", error.str())

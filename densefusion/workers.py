@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -16,12 +17,15 @@ from pathlib import Path
 
 from densefusion.errors import DenseFusionError
 from densefusion.processes import die_with_parent, tail
+from densefusion.servers import free_ports
 
 log = logging.getLogger("densefusion.workers")
 
 _STOP_SECONDS = 12.0  # a worker leaves within 10
 _RESTARTS = 5
 _WITHIN = 60.0
+TARGETS = "targets.json"  # in the data folder
+_LOOPBACK = {"DENSEFUSION_WORKER__METRICS_HOST": "127.0.0.1"}
 _USER_ERROR = 2  # a setting or a topic is wrong: starting again would not help
 
 
@@ -32,6 +36,8 @@ class WorkersFailed(DenseFusionError):
 @dataclass(slots=True)
 class _Child:
     stage: str
+    name: str
+    port: int
     log_file: Path
     process: subprocess.Popen[bytes]
     deaths: deque[float] = field(default_factory=lambda: deque(maxlen=_RESTARTS))
@@ -43,22 +49,29 @@ class Workers:
     Args:
         environment: settings for the workers, over this process's own environment.
         logs: folder for their log files.
+        targets: file to list the addresses of their metrics in, as Prometheus reads it
+            (`file_sd_configs`). It is gone when they are.
     """
 
-    def __init__(self, stages: Iterable[str], environment: Mapping[str, str], logs: Path) -> None:
+    def __init__(
+        self, stages: Iterable[str], environment: Mapping[str, str], logs: Path, targets: Path
+    ) -> None:
         self._stages = list(stages)
-        self._environment = {**os.environ, **environment}
+        self._environment = {**os.environ, **environment} | _LOOPBACK
         self._logs = logs
+        self._targets = targets
         self._children: list[_Child] = []
 
     def start(self) -> None:
         self._logs.mkdir(parents=True, exist_ok=True)
         counts: dict[str, int] = {}
-        for stage in self._stages:
+        for stage, port in zip(self._stages, free_ports(len(self._stages)), strict=True):
             number = counts[stage] = counts.get(stage, -1) + 1
-            file = self._logs / f"{stage}-{number}.log"
+            name = f"{stage}-{number}"
+            file = self._logs / f"{name}.log"
             file.write_bytes(b"")
-            self._children.append(_Child(stage, file, self._spawn(stage, file)))
+            self._children.append(_Child(stage, name, port, file, self._spawn(stage, port, file)))
+        self._targets.write_text(json.dumps(self._addresses(), indent=2) + "\n", "utf-8")
 
     def pids(self) -> dict[str, list[int]]:
         """Process ids by stage."""
@@ -86,11 +99,13 @@ class Workers:
                     f"{child.log_file}:\n{tail(child.log_file)}"
                 )
             child.deaths.append(now)
-            log.warning("worker %s ended with code %s; starting it again", child.stage, code)
-            child.process = self._spawn(child.stage, child.log_file)
+            log.warning("worker ended, starting it again",
+                        extra={"stage": child.stage, "code": code})  # fmt: skip
+            child.process = self._spawn(child.stage, child.port, child.log_file)
 
     def stop(self) -> None:
         """Let all finish their work in hand; kill those that do not leave in time."""
+        self._targets.unlink(missing_ok=True)
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):
                 child.process.send_signal(signal.SIGTERM)
@@ -99,15 +114,23 @@ class Workers:
             try:
                 child.process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
-                log.warning("worker %s did not leave in time; killing it", child.stage)
+                log.warning("worker did not leave in time, killing it",
+                            extra={"stage": child.stage})  # fmt: skip
                 child.process.kill()
                 child.process.wait(5)
 
-    def _spawn(self, stage: str, log_file: Path) -> subprocess.Popen[bytes]:
+    def _addresses(self) -> list[dict[str, object]]:
+        # No label `stage`: the metrics have their own, which it would push aside.
+        return [
+            {"targets": [f"127.0.0.1:{child.port}"], "labels": {"worker": child.name}}
+            for child in self._children
+        ]
+
+    def _spawn(self, stage: str, port: int, log_file: Path) -> subprocess.Popen[bytes]:
         # Its own session: Ctrl-C on the terminal is for us, and we stop the workers in order.
         with log_file.open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, "-m", "densefusion", "worker", stage],
+                [sys.executable, "-m", "densefusion", "worker", stage, "--metrics-port", str(port)],
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

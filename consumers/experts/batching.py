@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from consumers.experts.batch_metrics import BatchMetrics
 from densefusion.settings import Experts
 from engines.batcher import Batcher
 from engines.session import usable_cores
@@ -30,6 +31,7 @@ def make_batcher(
     batch after the other, in the sizes of `batch_buckets`.
 
     Args:
+        name: the stage's.
         provider: the one that really runs, so that a fallback that was allowed is batched as such.
         cpu_batch: the largest batch on the CPU, where that is not `max_batch`.
     """
@@ -39,6 +41,7 @@ def make_batcher(
             max_batch=cpu_batch or settings.max_batch,
             workers=settings.threads or usable_cores(),
             name=name,
+            observer=BatchMetrics(name),
         )
     return Batcher(
         run,
@@ -48,6 +51,7 @@ def make_batcher(
         buckets=batch_buckets(settings.max_batch),
         max_wait=settings.max_wait,
         name=name,
+        observer=BatchMetrics(name),
     )
 
 

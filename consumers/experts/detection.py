@@ -47,8 +47,7 @@ class Detection:
         self._batcher = make_batcher(detector.run, self._settings, self.provider, self.name)
 
     def _load(self) -> Detector:
-        # Two views of each picture.
-        session = open_session(self.model, self._settings, most=2 * self._settings.max_batch)
+        session = open_session(self.model, self._settings)
         self.provider = session.provider
         detector = Detector(session, load_labels())
         for size in warm_sizes(self.provider, self._settings.max_batch):

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from consumers.expert import Findings, Sighting
-from consumers.experts.batching import make_batcher
+from consumers.experts.batching import make_batcher, warm_sizes
 from consumers.experts.detection import Detection
 from consumers.experts.full_models import opened
 from consumers.experts.sessions import version
@@ -55,8 +55,8 @@ class FullDetection:
         self.provider = model.session.provider
         self.pixels = min(model.height, model.width)
         detector = DetrDetector(model.session, model.card)
-        # The largest batch first: an engine built for it serves the smaller ones too.
-        detector.run([np.zeros((model.height, model.width, 3), np.uint8)] * settings.max_batch)
+        for size in warm_sizes(self.provider, settings.max_batch):
+            detector.run([np.zeros((model.height, model.width, 3), np.uint8)] * size)
         return detector
 
     async def close(self) -> None:

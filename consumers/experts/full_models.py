@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from consumers.experts.sessions import open_session
 from densefusion.settings import Experts
@@ -35,8 +34,7 @@ def opened(name: str, settings: Experts) -> Opened:
     """
     card = Card.read(locate(catalogue()[name]))
     picture = card.pictured()
-    session = open_session(name, settings, most=settings.max_batch)
-    return Opened(session, card, picture.height, picture.width)
+    return Opened(open_session(name, settings), card, picture.height, picture.width)
 
 
 def opened_texts(name: str, settings: Experts) -> Texts:
@@ -45,13 +43,5 @@ def opened_texts(name: str, settings: Experts) -> Texts:
     Raises:
         EngineError: file or provider cannot be had.
     """
-    model = catalogue()[name]
-    path: Path = locate(model)
-    session = Session(
-        path,
-        provider=settings.provider,
-        threads=1,
-        allow_fallback=settings.allow_fallback,
-        contract=model,
-    )
-    return Texts(session, path)
+    session = open_session(name, settings, precision="fp32")
+    return Texts(session, locate(catalogue()[name]))

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from consumers.expert import Findings, Sighting
-from consumers.experts.batching import make_batcher
+from consumers.experts.batching import make_batcher, warm_sizes
 from consumers.experts.full_models import opened, opened_texts
 from consumers.experts.sessions import version
 from consumers.experts.tagging import Tagging
@@ -64,8 +64,8 @@ class FullTagging:
             words,
             score=settings.tag_score,
         )
-        # The largest batch first: an engine built for it serves the smaller ones too.
-        tagger.run([np.zeros((model.height, model.width, 3), np.uint8)] * settings.max_batch)
+        for size in warm_sizes(self.provider, settings.max_batch):
+            tagger.run([np.zeros((model.height, model.width, 3), np.uint8)] * size)
         return tagger
 
     async def close(self) -> None:

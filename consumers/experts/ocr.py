@@ -40,6 +40,7 @@ class Ocr:
         self.model = NAME
         self.model_version = weights_version()
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
 
     @staticmethod
     def schema() -> dict[str, Any]:
@@ -54,8 +55,9 @@ class Ocr:
             max_side=settings.ocr_max_side,
             max_batch=settings.max_batch,
             allow_fallback=settings.allow_fallback,
+            precision=settings.precision,
         )
-        self.provider = reader.provider
+        self.provider, self.precision = reader.provider, reader.precision
         self.model_version = reader.weights
         self._batcher = make_batcher(reader.read, settings, self.provider, self.name, cpu_batch=1)
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from consumers.expert import Findings, Sighting
-from consumers.experts.batching import make_batcher
+from consumers.experts.batching import make_batcher, warm_sizes
 from consumers.experts.full_models import opened, opened_texts
 from consumers.experts.sessions import version
 from densefusion.settings import Experts
@@ -57,10 +57,10 @@ class Grounding:
         self.pixels = min(model.height, model.width)
         texts = opened_texts(f"{self.model}-text", settings)
         detector = OpenVocabulary(model.session, model.card, texts, score=settings.grounding_score)
-        # The largest batch first: an engine built for it serves the smaller ones too.
         empty = np.zeros((model.height, model.width, 3), np.uint8)
         largest = detector.prepare(empty, ["nothing"] * settings.grounding_queries)
-        detector.run([largest] * settings.max_batch)
+        for size in warm_sizes(self.provider, settings.max_batch):
+            detector.run([largest] * size)
         return detector
 
     async def close(self) -> None:

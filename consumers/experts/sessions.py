@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from densefusion.settings import Experts
 from engines.catalogue import catalogue
+from engines.manifest import Precision
 from engines.precisions import located
 from engines.session import Session
 
 
-def open_session(name: str, settings: Experts, *, most: int) -> Session:
-    """The model `name` on the settings' provider, at their precision, one thread a run.
+def open_session(name: str, settings: Experts, *, precision: Precision | None = None) -> Session:
+    """The model `name` on the settings' provider, for their batches, one thread a run.
 
     Args:
-        most: inputs in one run, at the most. A TensorRT engine takes as many as the catalogue says
-            (which is what `densefusion engines build` makes), or as many as this.
+        precision: in place of the settings'.
 
     Raises:
         EngineError: file, precision or provider cannot be had.
     """
     model = catalogue()[name]
-    bounds = model.inputs[0].axes["n"]
-    if most > bounds.max:
-        model = model.bounded(n=replace(bounds, max=most))
+    precision = precision or settings.precision
     return Session(
-        located(model, settings.precision, provider=settings.provider),
+        located(model, precision, provider=settings.provider),
         provider=settings.provider,
         threads=1,
         allow_fallback=settings.allow_fallback,
-        contract=model,
-        precision=settings.precision,
+        contract=model.serving(settings.max_batch),
+        precision=precision,
     )
 
 

@@ -15,11 +15,12 @@ from yarl import URL
 from consumers.fetch.addresses import AllowList, Hop, current_hop, guarded_socket
 from consumers.fetch.body import read_body
 from consumers.fetch.failures import MayPass, Wait, http_reason, retry_after, translate
+from consumers.fetch.opt_out import opted_out
 from consumers.fetch.resolver import PooledResolver
 from consumers.fetch.urls import parse_url
 from consumers.stage import Rejected
 from densefusion import settings
-from densefusion.errors import SettingsError
+from densefusion.errors import DependencyError, SettingsError
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _RETRIED = {429, 500, 502, 503, 504}
@@ -80,6 +81,7 @@ class HttpClient:
 
         Raises:
             Rejected: whatever goes wrong with this URL, after its retries.
+            DependencyError: no name can be looked up, of whichever host.
         """
         url = parse_url(text)
         retrying = AsyncRetrying(
@@ -88,7 +90,15 @@ class HttpClient:
             retry=retry_if_exception_type(MayPass),
             reraise=True,
         )
-        return await retrying(self._attempt, url)
+        try:
+            return await retrying(self._attempt, url)
+        except MayPass as reject:
+            if reject.reason == "dns" and await self._resolver.lookups.are_broken():
+                raise DependencyError(
+                    "names cannot be looked up: not those of the latest hosts, nor any known one; "
+                    "see /etc/resolv.conf, and whether this machine is online"
+                ) from reject
+            raise
 
     async def _attempt(self, url: URL) -> Download:
         """One try, redirects included, within the total timeout."""
@@ -134,6 +144,10 @@ class HttpClient:
             raise Rejected("empty", f"status {status}")
         if status not in (200, 203):
             raise Rejected(http_reason(status), f"{status} {response.reason or ''}"[:120])
+        if self._options.respect_opt_out and (
+            asked := opted_out(response.headers, self._options.user_agent)
+        ):
+            raise Rejected("opt-out", f"X-Robots-Tag: {asked}")
         data = await read_body(response, self._options.max_bytes)
         return Download(data, response.headers.get("Content-Encoding", ""))
 

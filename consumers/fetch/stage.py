@@ -14,6 +14,7 @@ reason                 the URL or what it led to                                
 ``incomplete``         broke off: connection reset, body shorter than declared        yes
 ``protocol``           does not speak HTTP as it should
 ``http-<status>``      answers that it is not to be had                               429, 5xx
+``opt-out``            asks, by X-Robots-Tag, to be in no index and to train no model
 ``http-other``         answers a status that does not exist
 ``too-many-redirects`` leads on and on
 ``too-large``          is longer than ``fetch.max_bytes``, as sent or inflated
@@ -44,10 +45,12 @@ from typing import Protocol
 from PIL import Image
 
 from consumers.fetch.body import decode_body
+from consumers.fetch.fetch_metrics import Attempt, fetching
 from consumers.fetch.http import Download, HttpClient
 from consumers.fetch.inspect import Inspected, inspect
 from consumers.fetch.recent import Recent
 from consumers.stage import Emit, Record, Rejected
+from densefusion import tracing
 from densefusion.settings import Fetch as Settings
 from schemas.names import MALFORMED
 
@@ -98,13 +101,14 @@ class Fetch:
 
         Raises:
             Rejected: see the table above.
-            DependencyError: the object store does not answer.
+            DependencyError: the object store does not answer, or no name server does.
         """
         source = record.value
         if (malformed := source["extra"].get(MALFORMED)) is not None:
             raise Rejected("malformed-url", malformed[:_MAX_DETAIL])
         try:
-            data, image_id, image = await self._image(source["url"])
+            with fetching(source["url"]) as attempt:
+                data, image_id, image = await self._image(source["url"], attempt)
         except Rejected as reject:
             # Servers' words are in it: lone surrogates could not be encoded as Avro.
             reject.detail = reject.detail.encode("ascii", "backslashreplace").decode()[:_MAX_DETAIL]
@@ -133,11 +137,14 @@ class Fetch:
         }
         return [Emit("fetched", image_id, value, "Image")]
 
-    async def _image(self, url: str) -> tuple[bytes, str, Inspected]:
+    async def _image(self, url: str, attempt: Attempt) -> tuple[bytes, str, Inspected]:
         assert self._client is not None, "open() first"
-        download = await self._client.get(url)
+        with tracing.child("GET", {"http.request.method": "GET"}, client=True):
+            download = await self._client.get(url)
+        attempt.downloaded(len(download.data))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._decoders, self._examine, download)
+        with tracing.child("inspect"):
+            return await loop.run_in_executor(self._decoders, self._examine, download)
 
     def _examine(self, download: Download) -> tuple[bytes, str, Inspected]:
         """Blocking: the image's bytes, their id, and what they show."""

@@ -9,7 +9,7 @@ import threading
 import time
 
 from densefusion.cli.app import app
-from densefusion.errors import DenseFusionError, DependencyError
+from densefusion.errors import DenseFusionError, exit_code
 
 _LINGER_SECONDS = 1.0
 
@@ -33,10 +33,13 @@ def _run() -> int:
     import densefusion.cli.engine_bench
     import densefusion.cli.engines
     import densefusion.cli.kafka
+    import densefusion.cli.metrics
+    import densefusion.cli.plan
     import densefusion.cli.produce
     import densefusion.cli.replay
     import densefusion.cli.run
     import densefusion.cli.settings
+    import densefusion.cli.status
     import densefusion.cli.up
     import densefusion.cli.worker  # noqa: F401
 
@@ -44,12 +47,9 @@ def _run() -> int:
         app()
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None)
-    except DependencyError as error:
-        print(f"densefusion: {error}", file=sys.stderr)
-        return 3
     except DenseFusionError as error:
         print(f"densefusion: {error}", file=sys.stderr)
-        return 2
+        return exit_code(error)
     except KeyboardInterrupt:
         print("densefusion: interrupted", file=sys.stderr)
         return 130

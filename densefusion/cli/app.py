@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from densefusion import __version__
 from densefusion.errors import SettingsError
 from densefusion.logs import set_up
+from densefusion.redact import secrets
 from densefusion.settings import Settings
 
 app = typer.Typer(
@@ -63,7 +64,8 @@ def load(data_dir: Path | None = None, **changes: dict[str, Any]) -> Settings:
             setattr(settings, part, checked)
     except ValidationError as error:
         raise SettingsError(_said(error)) from error
-    set_up(settings.log_level)
+    log = settings.log
+    set_up(log.level, log.format, secrets=secrets(settings), summary_seconds=log.summary_seconds)
     return settings
 
 
@@ -71,5 +73,5 @@ def _said(error: ValidationError) -> str:
     lines = []
     for each in error.errors(include_input=False):
         name = "__".join(str(part) for part in each["loc"]).upper()
-        lines.append(f"DENSEFUSION_{name}: {each['msg']}")
+        lines.append(f"DENSEFUSION_{name}: {each['msg'].removeprefix('Value error, ')}")
     return "; ".join(lines)

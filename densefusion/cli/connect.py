@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 from densefusion.errors import SettingsError
+from densefusion.logs import hide
+from densefusion.redact import secrets
 from densefusion.settings import Settings
 from densefusion.stack import EmbeddedStack
 
@@ -61,7 +63,9 @@ def connected(settings: Settings) -> Settings:
     kafka = settings.kafka.model_copy(update={"bootstrap": endpoints["kafka"]})
     store = settings.store.model_copy(update={"endpoint": endpoints["s3"]} | _keys(credentials))
     worker = settings.worker.model_copy(update={"offset_transactions": False})
-    return settings.model_copy(update={"kafka": kafka, "store": store, "worker": worker})
+    settings = settings.model_copy(update={"kafka": kafka, "store": store, "worker": worker})
+    hide(secrets(settings))
+    return settings
 
 
 def _keys(credentials: dict[str, str]) -> dict[str, object]:

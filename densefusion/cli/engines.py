@@ -23,7 +23,7 @@ group = typer.Typer(
 app.add_typer(group, name="engines")
 
 ProfileName = Literal["starter", "full"]
-ProviderName = Literal["cpu", "cuda", "tensorrt"]
+ProviderName = Literal["cpu", "cuda", "tensorrt", "tensorrt-direct"]
 PrecisionName = Literal["fp32", "fp16", "int8"]
 ProfileOption = Annotated[
     ProfileName | None,
@@ -142,7 +142,8 @@ def build(
         bool | None,
         typer.Option(
             "--share/--no-share",
-            help="Take engines from the object store and put there what is built. "
+            help="Take engines and the models' files from the object store, and put there what is "
+            "made. "
             "[default: DENSEFUSION_EXPERTS__SHARE_ENGINES]",
         ),
     ] = None,
@@ -155,7 +156,10 @@ def build(
     """
     from densefusion.cli.connect import connected
     from densefusion.engine_store import engine_cache
+    from densefusion.model_store import ModelStore
+    from densefusion.store import ObjectStore
     from engines.build import build as make
+    from engines.catalogue.locate import made_folder, set_remote
     from engines.errors import EngineError
     from engines.precisions import located
     from engines.precisions import make as convert
@@ -166,6 +170,8 @@ def build(
         shared = experts.share_engines if share is None else share
         reached = connected(settings) if shared else settings
         cache = engine_cache(reached, on_mismatch="rebuild", share=shared)
+        models = ModelStore(ObjectStore(reached.store)) if shared else None
+        set_remote(models)
 
         def one(model: Model) -> dict[str, Any]:
             row: dict[str, Any] = {}
@@ -176,8 +182,10 @@ def build(
                     raise
                 found = convert(model, into, photographs(images), provider=where)
                 row["agreement"] = round(found.value, 4)
-            served = model.serving(experts.max_batch)
+            served = model.serving(experts.max_batch, experts.ocr_max_side)
             built = make(served, provider=where, precision=into, cache=cache)
+            if models is not None:
+                row["shared"] = models.offer(model, made_folder(model))
             return {**asdict(built), **row, "path": str(built.path)}
 
         rows = for_each(chosen(model, profile), one)

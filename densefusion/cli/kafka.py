@@ -1,4 +1,4 @@
-"""``densefusion topics`` and ``densefusion status``."""
+"""``densefusion topics``."""
 
 from __future__ import annotations
 
@@ -48,32 +48,3 @@ def topics(
         topic = found.get(name)
         print(f"{settings.kafka.prefix + name:28} " + (f"{topic.partitions:5} partitions" if topic
               else "missing"))  # fmt: skip
-
-
-@app.command()
-def status(as_json: Json = False, data_dir: DataDir = None) -> None:
-    """How far each stage is: records committed, records waiting.
-
-    Waiting counts Kafka's own markers too (one a transaction), and the embedded broker's end
-    offsets run a little behind: a few records more or less mean nothing.
-    """
-    from consumers.roster import make_topics, stage_names
-    from densefusion.cli.connect import connected
-    from densefusion.progress import lags
-    from densefusion.topics import all_topics
-
-    settings = connected(load(data_dir))
-    found = make_topics(settings).verify(all_topics(settings.experts.roster))
-    rows = lags(settings, stage_names(settings), found)
-    if as_json:
-        print(json.dumps({row.stage: {"done": row.done, "waiting": row.waiting} for row in rows}))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("stage", "topic", "done", "waiting", box=None, pad_edge=False)
-    for column in table.columns[2:]:
-        column.justify = "right"
-    for row in rows:
-        table.add_row(row.stage, row.topic, f"{row.done:,}", f"{row.waiting:,}")
-    Console().print(table)

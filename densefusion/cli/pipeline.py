@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from densefusion.cli.connect import announce, is_external, withdraw
 from densefusion.errors import BrokerError, SettingsError
+from densefusion.logs import hide
+from densefusion.redact import secrets
 from densefusion.resume import resume
 from densefusion.settings import Settings, environment
 from densefusion.stack import EmbeddedStack
 from densefusion.topics import Topic
-from densefusion.workers import Workers
+from densefusion.workers import TARGETS, Workers
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
                 EmbeddedStack(settings.data_dir, bucket=settings.store.bucket, durable=durable)
             )
             settings = embedded.apply(settings)
+            hide(secrets(settings))
             announce(settings, embedded)
             stack.callback(withdraw, settings)
         store = ObjectStore(settings.store)
@@ -83,7 +86,8 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
         found = client.verify(wanted)
         counted = default_workers(settings) | workers
         stages = [name for name in names for _ in range(counted[name])]
-        processes = Workers(stages, environment(settings), settings.data_dir / "logs")
+        folder = settings.data_dir
+        processes = Workers(stages, environment(settings), folder / "logs", folder / TARGETS)
         stack.callback(processes.stop)
         processes.start()
         yield Pipeline(settings, found, processes, embedded)

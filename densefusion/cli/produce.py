@@ -57,25 +57,29 @@ def publish_all(settings: Settings, sources: list[Source], run: str | None) -> i
     from rich.console import Console
 
     from consumers.roster import make_codec
-    from densefusion import clients, topics
+    from densefusion import clients, topics, tracing
     from producers.progress import shown
     from producers.publish import publish
 
+    tracing.start(settings.tracing, "densefusion-produce")
     codec = make_codec(settings)
     producer = clients.producer(settings.kafka)
     total = 0
-    for source in sources:
-        print(source.says, file=sys.stderr)
-        with shown(source, Console(stderr=True)) as progress:
-            published = publish(
-                source.rows,
-                producer=producer,
-                topic=settings.kafka.prefix + topics.URLS,
-                codec=codec,
-                run=run,
-                progress=progress,
-            )
-        total += published.count
+    try:
+        for source in sources:
+            print(source.says, file=sys.stderr)
+            with shown(source, Console(stderr=True)) as progress:
+                published = publish(
+                    source.rows,
+                    producer=producer,
+                    topic=settings.kafka.prefix + topics.URLS,
+                    codec=codec,
+                    run=run,
+                    progress=progress,
+                )
+            total += published.count
+    finally:
+        tracing.stop()
     return total
 
 

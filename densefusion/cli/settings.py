@@ -11,14 +11,18 @@ from densefusion.cli.app import app, load
 def settings() -> None:
     """Print every setting: its variable, its value, what it means."""
     loaded = load()
-    for name, info in type(loaded).model_fields.items():
-        value = getattr(loaded, name)
-        if isinstance(value, BaseModel):
-            print(f"\n# {(type(value).__doc__ or '').strip()}")
-            for field, about in type(value).model_fields.items():
-                _line(f"{name}__{field}", getattr(value, field), about.description)
-        else:
-            _line(name, value, info.description)
+    _section("", loaded)
+
+
+def _section(prefix: str, section: BaseModel) -> None:
+    parts = {name: value for name in type(section).model_fields
+             if isinstance(value := getattr(section, name), BaseModel)}  # fmt: skip
+    for name, info in type(section).model_fields.items():
+        if name not in parts:
+            _line(prefix + name, getattr(section, name), info.description)
+    for name, part in parts.items():
+        print(f"\n# {(type(part).__doc__ or '').strip()}")
+        _section(f"{prefix}{name}__", part)
 
 
 def _line(name: str, value: object, meaning: str | None) -> None:

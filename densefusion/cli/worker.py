@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from densefusion import __version__, logs, process_metrics, tracing
 from densefusion.cli.app import DataDir, app, load
+from densefusion.errors import DenseFusionError, exit_code
 
 if TYPE_CHECKING:
     from consumers.worker import Worker
+    from densefusion.health import Health
     from densefusion.settings import Settings
+
+log = logging.getLogger("densefusion.worker")
 
 
 @app.command()
@@ -25,7 +34,7 @@ def worker(
         typer.Option(help="Name of this worker slot. [default: the host's lowest free number]"),
     ] = None,
     metrics_port: Annotated[
-        int | None, typer.Option(help="Serve Prometheus metrics on this port.")
+        int | None, typer.Option(help="Serve /metrics, /healthz and /readyz on this port.")
     ] = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -39,22 +48,50 @@ def worker(
     from densefusion.errors import SettingsError
     from engines.errors import EngineError
 
-    settings = connected(
-        load(data_dir, worker={"instance": instance, "metrics_port": metrics_port})
-    )
-    if settings.worker.metrics_port is not None:
-        from prometheus_client import start_http_server
+    settings = load(data_dir, worker={"instance": instance, "metrics_port": metrics_port})
+    with ExitStack() as stack:
+        stack.enter_context(_logged(stage))
+        settings = connected(settings)
+        process_metrics.set_up()
+        health = stack.enter_context(_health(settings))
+        tracing.start(settings.tracing, f"densefusion-{stage[0]}")
+        set_up_engines(settings)
+        roster = Roster(settings)
+        slots = {name: _slot(settings, name) for name in stage}
+        logs.bind(instance=", ".join(dict.fromkeys(slots.values())))
+        try:
+            workers = [roster.worker(name, slots[name]) for name in stage]
+            if health is not None:
+                health.workers = [each.pulse for each in workers]
+                health.checks = {"store": roster.store.failing}
+            asyncio.run(_run(workers))
+        except EngineError as error:
+            raise SettingsError(str(error)) from error
+        finally:
+            roster.close()
+            tracing.stop()
 
-        start_http_server(settings.worker.metrics_port)
-    set_up_engines(settings)
-    roster = Roster(settings)
-    slots = {name: _slot(settings, name) for name in stage}
+
+@contextmanager
+def _logged(stages: list[str]) -> Iterator[None]:
+    """A worker's life in its log; where it ends with an error, the process's exit code is that."""
+    logs.bind(stage=", ".join(stages))
+    log.info("worker started", extra={"version": __version__, "pid": os.getpid()})
     try:
-        asyncio.run(_run([roster.worker(name, slots[name]) for name in stage]))
-    except EngineError as error:
-        raise SettingsError(str(error)) from error
-    finally:
-        roster.close()
+        yield
+    except DenseFusionError as error:
+        log.error("worker failed", extra={"error": str(error), "kind": type(error).__name__})
+        raise typer.Exit(exit_code(error)) from error
+    log.info("worker stopped")
+
+
+def _health(settings: Settings) -> AbstractContextManager[Health | None]:
+    worker = settings.worker
+    if worker.metrics_port is None:
+        return nullcontext()
+    from densefusion.health import Health
+
+    return Health(worker.metrics_port, worker.metrics_host)
 
 
 _held: list[object] = []

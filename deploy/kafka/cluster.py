@@ -25,6 +25,7 @@ from densefusion.errors import SettingsError
 from densefusion.processes import without_foreign
 from densefusion.servers import Server, StartFailed, free_ports
 from deploy.kafka.jars import jars
+from deploy.kafka.secure import Secured
 
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 10.0
@@ -85,9 +86,11 @@ class KafkaCluster:
             again on the same folder has its topics again, on other ports.
         brokers: how many.
         properties: further properties of the brokers, such as those of other listeners; they win.
+        secured: TLS, users and ACLs; without it everything is open to this machine.
 
     Attributes:
-        bootstrap: host:port of each broker, once started.
+        bootstrap: host:port of each broker, once started; where it is secured, those for SASL.
+        mutual: those for mutual TLS, where it is secured.
         frozen: brokers that are frozen now.
 
     Raises:
@@ -96,15 +99,21 @@ class KafkaCluster:
     """
 
     def __init__(
-        self, data_dir: Path, brokers: int = 3, *, properties: Mapping[str, str] | None = None
+        self,
+        data_dir: Path,
+        brokers: int = 3,
+        *,
+        properties: Mapping[str, str] | None = None,
+        secured: Secured | None = None,
     ) -> None:
         self._data_dir = data_dir.absolute()
+        self._secured = secured
         self._count = brokers
         self._properties = dict(properties or {})
         self._servers: dict[int, Server] = {}  # those that run
         self.frozen: set[int] = set()
         self._starts = [0] * brokers
-        self.bootstrap = ""
+        self.bootstrap = self.mutual = ""
 
     @property
     def replication(self) -> int:
@@ -200,7 +209,8 @@ class KafkaCluster:
             StartFailed: one has ended, or they are not ready in time.
         """
         # "log_level" 0: a refused connection is nothing to speak of while they start.
-        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
+        options = self._secured.options() if self._secured is not None else {}
+        client = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, **options})
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for death in self.deaths().values():
@@ -233,9 +243,12 @@ class KafkaCluster:
     # -- starting ------------------------------------------------------------------------------
 
     def _configure(self) -> None:
-        ports = free_ports(2 * self._count)
-        brokers, controllers = ports[: self._count], ports[self._count :]
+        ports = free_ports(3 * self._count)
+        brokers, controllers, mutual = (ports[n::3] for n in range(3))
         self.bootstrap = ",".join(f"127.0.0.1:{port}" for port in brokers)
+        if self._secured is not None:
+            self._secured.prepare()
+            self.mutual = ",".join(f"127.0.0.1:{port}" for port in mutual)
         voters = ",".join(f"{n}@127.0.0.1:{port}" for n, port in enumerate(controllers))
         replicas, in_sync = str(self.replication), str(max(1, self.replication - 1))
         for node in range(self._count):
@@ -252,8 +265,12 @@ class KafkaCluster:
                 "offsets.topic.replication.factor": replicas,
                 "transaction.state.log.replication.factor": replicas,
                 "transaction.state.log.min.isr": in_sync,
-                **self._properties,
             }
+            if self._secured is not None:
+                properties |= self._secured.properties(
+                    sasl=brokers[node], mutual=mutual[node], controller=controllers[node]
+                )
+            properties |= self._properties
             lines = [f"{name}={value}\n" for name, value in properties.items()]
             self._file(node).write_text("".join(lines), "utf-8")
         self._format()
@@ -264,7 +281,10 @@ class KafkaCluster:
         if not file.exists():
             file.write_text(urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="), "utf-8")
         tool = [*self._java("kafka.tools.StorageTool"), "format", "--ignore-formatted"]
-        tool += ["--cluster-id", file.read_text("utf-8").strip(), "--config"]
+        if self._secured is not None:
+            tool += self._secured.format_arguments()
+        # With "=", since an id may begin with a dash.
+        tool += [f"--cluster-id={file.read_text('utf-8').strip()}", "--config"]
         running = [
             subprocess.Popen(
                 [*tool, str(self._file(node))],

@@ -27,10 +27,11 @@ class ScriptedTransactions:
 
     def commit(
         self, sent: Sequence[Outgoing], offsets: Mapping[tuple[str, int], int], group: object
-    ) -> None:
+    ) -> float:
         if self._outcomes and (outcome := self._outcomes.pop(0)) is not None:
             raise outcome
         self.committed.append(dict(offsets))
+        return 0.0
 
 
 class StandingMembership:
@@ -54,7 +55,7 @@ class UncountedOutputs:
 def checkpoints(transactions: object, lanes: Lanes, offset: int = 0) -> Checkpoints:
     return Checkpoints(
         "test", lanes, StandingMembership(offset), transactions, UncountedOutputs(),  # type: ignore[arg-type]
-        Settings().worker, lambda: None,
+        Settings().worker, lambda offsets: None,
     )  # fmt: skip
 
 
@@ -109,10 +110,10 @@ async def test_not_for_ever(failure: Exception) -> None:
 
 async def test_a_hand_over_that_takes_too_long_holds_up_no_other_lane() -> None:
     class SlowTransactions(ScriptedTransactions):
-        def commit(self, *call: object) -> None:
+        def commit(self, *call: object) -> float:
             if A in call[1]:  # type: ignore[operator]
                 time.sleep(0.3)
-            super().commit(*call)  # type: ignore[arg-type]
+            return super().commit(*call)  # type: ignore[arg-type]
 
     transactions = SlowTransactions()
     lanes = Lanes(10)

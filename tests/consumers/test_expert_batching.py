@@ -91,7 +91,7 @@ def test_records_in_flight_keep_the_batches_full() -> None:
 
 def test_a_session_is_what_the_settings_say_or_an_error() -> None:
     name = "coco-ssdlite-mobilenet-v2"
-    session = open_session(name, Experts(), most=16)
+    session = open_session(name, Experts())
     assert (session.provider, session.inputs) == ("cpu", ["image"])
     assert version(name, Experts()) == Detection(Experts()).model_version == "1.0.6"
     assert version(name, Experts(precision="int8")) == "1.0.6-int8"
@@ -100,4 +100,4 @@ def test_a_session_is_what_the_settings_say_or_an_error() -> None:
 def test_a_precision_that_was_not_built_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DENSEFUSION_MODELS", "/nonexistent")
     with pytest.raises(EngineError, match="engines build"):
-        open_session("coco-ssdlite-mobilenet-v2", Experts(precision="fp16"), most=16)
+        open_session("coco-ssdlite-mobilenet-v2", Experts(precision="fp16"))

@@ -99,15 +99,3 @@ def test_old_priors_of_an_expert_that_is_new_in_the_roster_are_dropped() -> None
                 read += 1
         left += list(drain(joined, 0.0))
     assert [set(each.record.joined) for each in left if each.record] == [set(EXPERTS)] * 10
-
-
-def test_late_prior_waits_for_no_image_where_it_is_known_what_is_done() -> None:
-    """After a restart, while no more images come."""
-    joined = source(experts={"ocr": EXPERTS["ocr"]}, keep_late=True)
-    give_prior(joined, "ocr", 3, of=4)
-    assert list(drain(joined, 0.0)) == [], "its image may be yet to come"
-    joined.committed({(IMAGES, 0): 5, (EXPERTS["ocr"], 0): 3})
-    (late,) = drain(joined, 0.0)
-    assert isinstance(late.record, LatePrior) and late.commits == {(EXPERTS["ocr"], 0): 4}
-    give_prior(joined, "ocr", 4, of=5)
-    assert list(drain(joined, 0.0)) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 
 from densefusion import workers
 from densefusion.processes import tail
-from densefusion.workers import Workers, WorkersFailed
+from densefusion.workers import TARGETS, Workers, WorkersFailed
 
 POLITE = "import time\nprint('up', flush=True)\ntime.sleep(60)"
 STUBBORN = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + POLITE
@@ -24,7 +25,7 @@ class ScriptedWorkers(Workers):
 
     scripts: dict[str, str]
 
-    def _spawn(self, stage: str, log_file: Path) -> subprocess.Popen[bytes]:
+    def _spawn(self, stage: str, port: int, log_file: Path) -> subprocess.Popen[bytes]:
         with log_file.open("ab") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", self.scripts[stage]],
@@ -46,7 +47,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., ScriptedWorkers]]:
     started: list[ScriptedWorkers] = []
 
     def run(stages: list[str], **scripts: str) -> ScriptedWorkers:
-        made = ScriptedWorkers(stages, {"GREETING": "hello"}, tmp_path / "logs")
+        made = ScriptedWorkers(stages, {"GREETING": "hello"}, tmp_path / "logs", tmp_path / TARGETS)
         made.scripts = scripts
         started.append(made)
         made.start()
@@ -143,3 +144,18 @@ def test_tail_is_the_end_of_any_log(tmp_path: Path) -> None:
     file = tmp_path / "log"
     file.write_bytes(b"\n".join(b"line %d \xff" % number for number in range(100)))
     assert tail(file, 2) == "line 98 \ufffd\nline 99 \ufffd"
+
+
+def test_addresses_of_metrics_are_listed_while_workers_run(
+    start: Callable[..., ScriptedWorkers], tmp_path: Path
+) -> None:
+    workers = start(["ocr", "fetch", "ocr"], ocr=POLITE, fetch=POLITE)
+    groups = json.loads((tmp_path / TARGETS).read_text("utf-8"))
+    assert [group["labels"] for group in groups] == [
+        {"worker": "ocr-0"}, {"worker": "fetch-0"}, {"worker": "ocr-1"},
+    ]  # fmt: skip
+    addresses = {address for group in groups for address in group["targets"]}
+    assert len(addresses) == 3
+    assert all(address.startswith("127.0.0.1:") for address in addresses)
+    workers.stop()
+    assert not (tmp_path / TARGETS).exists()
