@@ -12,10 +12,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from densefusion.model_store import ModelStore
 from densefusion.settings import Settings
 from densefusion.store import Missing, ObjectStore
 from engines.cache import MANIFEST, Cache, OnMismatch, parse_manifest, set_default_cache
 from engines.catalogue import configure
+from engines.catalogue.locate import set_remote
 from engines.errors import EngineError
 
 log = logging.getLogger("densefusion.engines")
@@ -85,3 +87,4 @@ def set_up_engines(settings: Settings) -> None:
     """
     configure(extra=settings.experts.catalogue, folder=settings.experts.models)
     set_default_cache(engine_cache(settings))
+    set_remote(ModelStore(ObjectStore(settings.store)) if settings.experts.share_engines else None)

@@ -7,7 +7,9 @@ DenseFusionError
 ├── CircuitOpen        a stage cannot process most of its records (`consumers.breaker`)
 └── DependencyError    something we need does not answer, after bounded retries
     ├── BrokerError    Kafka
+    │   └── Refused    it answers, and does not let us: password, certificate, rights
     ├── StoreError     the object store
+    ├── RegistryError  the Schema Registry
     └── CaptionServerError
 
 Bad data is none of these: it becomes a reject (`consumers.stage.Rejected`) or a dead letter.
@@ -45,9 +47,22 @@ class BrokerError(DependencyError):
     pass
 
 
+class Refused(BrokerError):
+    pass
+
+
 class StoreError(DependencyError):
+    pass
+
+
+class RegistryError(DependencyError):
     pass
 
 
 class CaptionServerError(DependencyError):
     pass
+
+
+def exit_code(error: DenseFusionError) -> int:
+    """The process's exit code for an error that ends it."""
+    return 3 if isinstance(error, DependencyError) else 2

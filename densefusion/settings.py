@@ -13,6 +13,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from densefusion.settings_security import KafkaSecurity, RegistryLogin
+from densefusion.settings_store import Store as Store  # noqa: PLC0414 - for everybody else
+from densefusion.settings_telemetry import Log, Tracing
+
 
 class Kafka(BaseModel):
     """The brokers, and how workers use them."""
@@ -38,7 +42,7 @@ class Kafka(BaseModel):
         180, gt=0, description="Seconds to wait for brokers that are away before a worker stops."
     )
     options: dict[str, SecretStr] = Field(
-        default_factory=dict, description="Further librdkafka options, as JSON (SASL, TLS, ...)."
+        default_factory=dict, description="Further librdkafka options, as JSON; they win."
     )
     volatile: bool = Field(
         False, description="The brokers forget everything when they stop (the embedded one may)."
@@ -46,22 +50,8 @@ class Kafka(BaseModel):
     schema_registry: str | None = Field(
         None, description="URL of a Schema Registry; with it records carry Confluent's framing."
     )
-
-
-class Store(BaseModel):
-    """The object store (S3)."""
-
-    endpoint: str | None = Field(
-        None, description="host:port of the S3 server. Without it: the embedded stack's."
-    )
-    secure: bool = Field(False, description="Use TLS.")
-    bucket: str = Field("densefusion", description="Bucket for images and dataset.")
-    region: str = Field("us-east-1", description="Region to sign for.")
-    access_key: SecretStr = Field(SecretStr(""), description="Else AWS_ACCESS_KEY_ID.")
-    secret_key: SecretStr = Field(SecretStr(""), description="Else AWS_SECRET_ACCESS_KEY.")
-    timeout: float = Field(30, gt=0, description="Seconds for one request.")
-    retry_for: float = Field(180, gt=0, description="Seconds to retry before the worker stops.")
-    connections: int = Field(16, ge=1, le=256, description="Requests at the same time, a worker.")
+    security: KafkaSecurity = KafkaSecurity()
+    registry: RegistryLogin = RegistryLogin()
 
 
 class Worker(BaseModel):
@@ -92,12 +82,16 @@ class Worker(BaseModel):
         "became dead letters,",
     )
     breaker_window: int = Field(200, ge=10, description="of so many.")
+    stuck_after: float = Field(
+        90, ge=60, description="Seconds without a poll, after which /healthz says so."
+    )
     instance: str | None = Field(
         None,
         description="Names this worker slot: stable across restarts, unique in its group. "
         "Without it: the host's name and the lowest number that is free there.",
     )
-    metrics_port: int | None = Field(None, description="Serve Prometheus metrics here.")
+    metrics_port: int | None = Field(None, description="Serve /metrics, /healthz and /readyz here.")
+    metrics_host: str = Field("0.0.0.0", description="Address to serve them at.")
 
 
 class Fetch(BaseModel):
@@ -119,6 +113,11 @@ class Fetch(BaseModel):
         description="Hosts (or host:port) that may be at a private address, comma separated.",
     )
     user_agent: str = Field("densefusion/0.1", description="Sent with every request.")
+    respect_opt_out: bool = Field(
+        True,
+        description="An image whose server asks, by X-Robots-Tag, for noai, noimageai, noindex or "
+        "noimageindex is a reject.",
+    )
 
     @field_validator("allow_hosts", mode="before")
     @classmethod
@@ -138,7 +137,11 @@ class Experts(BaseModel):
     profile: Literal["starter", "full"] = Field(
         "starter", description="Which models the experts run: those that come along, or large ones."
     )
-    provider: Literal["cpu", "cuda", "tensorrt"] = Field("cpu", description="Execution provider.")
+    provider: Literal["cpu", "cuda", "tensorrt", "tensorrt-direct"] = Field(
+        "cpu",
+        description="Execution provider; tensorrt-direct: TensorRT without onnxruntime, with CUDA "
+        "graphs, for models that take pictures of one size (not ocr, not grounding).",
+    )
     allow_fallback: bool = Field(
         False, description="Run on the CPU where the provider cannot be had; else that is an error."
     )
@@ -161,8 +164,9 @@ class Experts(BaseModel):
     )
     share_engines: bool = Field(
         False,
-        description="Take engines from the object store, and put there what is built. Whoever may "
-        "write to the bucket then decides what the workers' GPUs run.",
+        description="Take engines, and what was made of models (exports, other precisions), from "
+        "the object store, and put there what is built. Whoever may write to the bucket then "
+        "decides what the workers run.",
     )
     threads: int = Field(0, ge=0, description="Inferences at the same time; 0: one a core.")
     max_batch: int = Field(8, ge=1, le=256, description="Images in one batch.")
@@ -256,9 +260,8 @@ class Settings(BaseSettings):
     join: Join = Join()
     caption: Caption = Caption()
     dataset: Dataset = Dataset()
-    log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="What is logged at the least."
-    )
+    log: Log = Log()
+    tracing: Tracing = Tracing()
     data_dir: Path = Field(
         Path("densefusion-data"), description="Where the embedded stack keeps its data and logs."
     )
@@ -268,16 +271,15 @@ def environment(settings: Settings) -> dict[str, str]:
     """The environment variables that make another process load these settings, secrets included."""
     variables: dict[str, str] = {}
     for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, BaseModel):
-            for field in type(value).model_fields:
-                _export(variables, f"{name}__{field}", getattr(value, field))
-        else:
-            _export(variables, name, value)
+        _export(variables, name, getattr(settings, name))
     return variables
 
 
 def _export(variables: dict[str, str], name: str, value: object) -> None:
+    if isinstance(value, BaseModel):
+        for field in type(value).model_fields:
+            _export(variables, f"{name}__{field}", getattr(value, field))
+        return
     if isinstance(value, SecretStr):
         value = value.get_secret_value() or None
     if value is None:

@@ -10,7 +10,6 @@ import asyncio
 import base64
 import hashlib
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,8 @@ from minio import Minio
 from minio.error import MinioException, S3Error
 from minio.helpers import check_bucket_name
 from tenacity import (
+    RetryCallState,
     Retrying,
-    before_sleep_log,
     retry_if_exception,
     sleep_using_event,
     stop_after_delay,
@@ -30,13 +29,14 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from densefusion import store_access, tracing
 from densefusion.errors import SettingsError, StoreError
 from densefusion.settings import Store
+from densefusion.store_metrics import StoreMetrics
 
 log = logging.getLogger("densefusion.store")
 T = TypeVar("T")
 _ABSENT = {"NoSuchKey", "NoSuchObject"}  # no bucket is another matter: a wrong setting
-_FINAL = {"AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidBucketName"}
 
 
 class Missing(Exception):
@@ -55,24 +55,14 @@ class ObjectStore:
     """
 
     def __init__(self, settings: Store) -> None:
-        access = settings.access_key.get_secret_value() or os.environ.get("AWS_ACCESS_KEY_ID", "")
-        secret = settings.secret_key.get_secret_value()
-        secret = secret or os.environ.get("AWS_SECRET_ACCESS_KEY", "")
-        if not access or not secret:
-            raise SettingsError(
-                "no keys for the object store: set DENSEFUSION_STORE__ACCESS_KEY and "
-                "DENSEFUSION_STORE__SECRET_KEY (or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
-            )
+        access, secret = store_access.keys(settings)
         if settings.endpoint is None:
             raise SettingsError("no object store: set DENSEFUSION_STORE__ENDPOINT")
         self._settings = settings
         self._closing = threading.Event()
+        self._metrics = StoreMetrics()
         self.bucket = settings.bucket
-        self._http = urllib3.PoolManager(
-            maxsize=settings.connections,
-            timeout=urllib3.Timeout(connect=5, read=settings.timeout),
-            retries=False,
-        )
+        self._http = store_access.connections(settings)
         try:
             check_bucket_name(settings.bucket)
             # A given region spares the client one request at its first use.
@@ -93,6 +83,10 @@ class ObjectStore:
         self._closing.set()
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._http.clear()
+
+    def failing(self) -> str | None:
+        """What is being tried again at this moment, or None."""
+        return self._metrics.failing()
 
     async def get(self, key: str) -> bytes:
         """The object's bytes. Raises `Missing`, or `StoreError` after the retries."""
@@ -140,10 +134,14 @@ class ObjectStore:
         self._retry(self._s3.remove_object, self.bucket, key)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """Every key under `prefix`, in order."""
-        for item in self._s3.list_objects(self.bucket, prefix=prefix, recursive=True):
-            if item.object_name and not item.is_dir:
-                yield item.object_name
+        """Every key under `prefix`, in order. Raises `StoreError`, at the first failure."""
+        try:
+            for item in self._s3.list_objects(self.bucket, prefix=prefix, recursive=True):
+                if item.object_name and not item.is_dir:
+                    yield item.object_name
+        except _FAILURES as error:
+            self._metrics.gave_up(work.__name__, error)
+            raise StoreError(store_access.explain(error, self._settings)) from error
 
     def _get(self, key: str) -> tuple[bytes, str]:
         try:
@@ -153,7 +151,9 @@ class ObjectStore:
                 raise Missing(key) from error
             raise
         try:
-            return response.read(), response.headers.get("etag", "").strip('"')
+            data = response.read()
+            self._metrics.moved("get", data)
+            return data, response.headers.get("etag", "").strip('"')
         finally:
             response.release_conn()
 
@@ -182,7 +182,10 @@ class ObjectStore:
 
     async def _call(self, work: Callable[..., T], *args: object) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._retry, work, *args)
+        name, key = work.__name__.strip("_"), str(args[0])
+        with tracing.child(f"S3 {name}", {"aws.s3.bucket": self.bucket, "aws.s3.key": key},
+                           client=True):  # fmt: skip
+            return await loop.run_in_executor(self._threads, self._retry, work, *args)
 
     def _retry(self, work: Callable[..., T], *args: object) -> T:
         retrying = Retrying(
@@ -190,14 +193,25 @@ class ObjectStore:
             sleep=sleep_using_event(self._closing),
             wait=wait_random_exponential(0.1, 5),
             retry=retry_if_exception(_may_pass),
-            before_sleep=before_sleep_log(log, logging.WARNING),
+            before_sleep=self._failed,
             reraise=True,
         )
         try:
-            return retrying(work, *args)
-        except (S3Error, MinioException, urllib3.exceptions.HTTPError, _Answer, OSError) as error:
-            where = f"object store {self._settings.endpoint}, bucket {self.bucket}"
-            raise StoreError(f"{where}: {error}") from error
+            with self._metrics.operation(work.__name__, *args):
+                return retrying(work, *args)
+        except _FAILURES as error:
+            raise StoreError(store_access.explain(error, self._settings)) from error
+
+    def _failed(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        work = getattr(state.fn, "__name__", "")
+        self._metrics.failed(work, error)
+        log.warning("object store fails, trying again", extra={
+            "operation": work.strip("_"),
+            "key": state.args[0] if state.args and isinstance(state.args[0], str) else None,
+            "attempt": state.attempt_number, "wait_seconds": round(state.upcoming_sleep, 1),
+            "error": repr(error),
+        })  # fmt: skip
 
 
 class _Answer(Exception):
@@ -208,9 +222,12 @@ class _Answer(Exception):
         self.status = status
 
 
+_FAILURES = (MinioException, urllib3.exceptions.HTTPError, _Answer, OSError)
+
+
 def _may_pass(error: BaseException) -> bool:
-    if isinstance(error, S3Error):
-        return error.code not in _FINAL
+    if store_access.is_final(error):
+        return False
     if isinstance(error, _Answer):
         return error.status >= 500 or error.status == 429
     return isinstance(error, MinioException | urllib3.exceptions.HTTPError | OSError)

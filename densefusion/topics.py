@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import NewTopic  # type: ignore[attr-defined]
 
 from densefusion.errors import BrokerError, TopicError
+from densefusion.reach import Admin
 from densefusion.settings import Kafka
 
 URLS = "urls"
@@ -48,11 +49,14 @@ def all_topics(roster: Iterable[str]) -> list[str]:
 
 
 class Topics:
-    """Makes, describes and verifies topics on the brokers of `settings`."""
+    """Makes, describes and verifies topics on the brokers of `settings`.
+
+    Everything here raises `Refused` where they do not let us.
+    """
 
     def __init__(self, settings: Kafka, client_config: dict[str, Any]) -> None:
         self._settings = settings
-        self._admin = AdminClient(client_config)
+        self._admin = Admin(settings, client_config)
 
     def create(self, names: Iterable[str]) -> list[str]:
         """Make those of `names` that are not there yet; names of the ones made.
@@ -78,18 +82,15 @@ class Topics:
         if not fresh:
             return []
         made = []
-        for name, done in self._admin.create_topics(fresh, request_timeout=_MADE_SECONDS).items():
+        answers = self._admin.client.create_topics(fresh, request_timeout=_MADE_SECONDS)
+        for name, done in answers.items():
             try:
-                done.result(_MADE_SECONDS)
+                self._admin.result(done, _MADE_SECONDS, f"topic {name}")
                 made.append(name)
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                     continue
                 raise TopicError(f"topic {name} cannot be made: {error.args[0].str()}") from error
-            except TimeoutError as error:
-                raise BrokerError(
-                    f"no answer about topic {name} in {_MADE_SECONDS:.0f} s"
-                ) from error
         if made:
             self._wait_until_known(names)
         return made
@@ -107,16 +108,16 @@ class Topics:
         """What the brokers say of `names` (without the prefix); the missing ones are left out."""
         full = {self._settings.prefix + name: name for name in names}
         found: dict[str, Topic] = {}
-        answers = self._admin.describe_topics(TopicCollection(list(full)), request_timeout=_TIMEOUT)
+        answers = self._admin.client.describe_topics(
+            TopicCollection(list(full)), request_timeout=_TIMEOUT
+        )
         for topic, answer in answers.items():
             try:
-                got = answer.result(_TIMEOUT)
+                got = self._admin.result(answer, _TIMEOUT, f"topic {topic}")
             except KafkaException as error:
                 if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                     continue
                 raise BrokerError(f"topic {topic}: {error.args[0].str()}") from error
-            except TimeoutError as error:
-                raise BrokerError(f"no answer about topic {topic} in {_TIMEOUT:.0f} s") from error
             found[full[topic]] = Topic(topic, len(got.partitions), str(got.topic_id))
         return found
 

@@ -49,7 +49,7 @@ def run(
     lists = [open_source(warm), open_source(pictures)]
     try:
         settings = load(data, experts={"ocr_max_side": ocr_side})
-        settings.log_level = "warning"
+        settings.log.level = "warning"
         hosts = [f"127.0.0.1:{each.server.port}" for each in lists if each.server is not None]
         settings.fetch.allow_hosts = [*settings.fetch.allow_hosts, *hosts]
         with pipeline(settings, workers, durable=False) as running:

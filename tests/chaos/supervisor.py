@@ -92,7 +92,7 @@ class Supervisor:
     def working(self, name: str) -> bool:
         """Whether a worker has had partitions since its last start."""
         said = self._workers[name].log_file.read_text("utf-8", "replace")
-        return '"message": "assigned' in said[said.rfind(_START) :]
+        return '"event": "partitions assigned"' in said[said.rfind(_START) :]
 
     def kill(self, name: str) -> None:
         """SIGKILL; stays away until `start`."""

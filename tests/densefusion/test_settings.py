@@ -84,7 +84,7 @@ def test_environment_round_trips(
         caption=Caption(price_in=price, api_key=SecretStr(secret)),
         dataset=Dataset(flush_interval=seconds),
         data_dir=Path("somewhere/else"),
-        log_level="debug",
+        log={"level": "debug"},
     )
     assert loaded_from(environment(settings)) == settings
 
@@ -150,7 +150,7 @@ def test_env_file(tmp_path: Path) -> None:
         ("KAFKA__OPTIONS", "no json"),
         ("EXPERTS__PROVIDER", "tpu"),
         ("FETCH__TOTAL_TIMEOUT", "-1"),
-        ("LOG_LEVEL", "loud"),
+        ("LOG__LEVEL", "loud"),
         ("JOIN__WINDOW", "0"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from engines.catalogue import (
 )
 from engines.catalogue.check import faults
 from engines.errors import EngineError
+from engines.export.described import picture
 
 STARTERS = [model for model in catalogue().values() if model.profile == "starter"]
 ENTRY = """
@@ -123,6 +125,56 @@ def test_bounds_for_so_many_pictures() -> None:
     assert dino.serving(40).inputs[0].at("max")[0] == 40
     text = catalogue()["siglip2-base-text"]
     assert text.serving(500) == text
+
+
+def test_a_text_detectors_bounds_hold_the_side_that_is_asked_for() -> None:
+    detector, reader = catalogue()["pp-ocrv6-det-small"], catalogue()["pp-ocrv6-rec-small"]
+    assert detector.serving(8, 960) == detector
+    assert detector.serving(12, 1280).inputs[0].at("max") == (12, 3, 1280, 1280)
+    assert detector.serving(12, 1280).inputs[0].at("min") == (1, 3, 32, 32)
+    assert reader.serving(8, 5000) == reader
+
+
+def test_buckets_are_powers_of_two_pictures_and_the_largest() -> None:
+    assert catalogue()["coco-ssdlite-mobilenet-v2"].buckets == (2, 4, 8, 16, 32)
+    assert catalogue()["rt-detr-v2-r50"].buckets == (1, 2, 4, 8, 16)
+    assert catalogue()["rt-detr-v2-r50"].serving(20).buckets == (1, 2, 4, 8, 16, 20)
+    assert catalogue()["siglip2-base-text"].buckets == (1, 2, 4, 8, 16, 32, 64)
+    # Sizes that vary beside the batch; those of the classifier are bounds of one size.
+    assert catalogue()["pp-ocrv6-rec-small"].buckets == catalogue()["owlv2-base"].buckets == ()
+    assert catalogue()["pp-ocr-cls-mobile"].buckets == (1, 2, 4, 8, 16, 32)
+
+
+# As on the hub at the catalogue's revisions; of each file, what says how a picture is prepared.
+PROCESSORS: dict[str, dict[str, object]] = {
+    "dinov2-base": {
+        "crop_size": {"height": 224, "width": 224}, "do_center_crop": True, "do_resize": True,
+        "size": {"shortest_edge": 256}, "resample": 3,
+    },
+    "siglip2-base": {
+        "do_resize": True, "size": {"height": 224, "width": 224}, "resample": 2,
+    },
+    "rt-detr-v2-r50": {
+        "do_pad": False, "do_resize": True, "size": {"height": 640, "width": 640}, "resample": 2,
+    },
+    "owlv2-base": {
+        "do_pad": True, "do_resize": True, "size": {"height": 960, "width": 960}, "resample": 2,
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
+def test_preparation_is_called_what_the_makers_files_ask_for(name: str, tmp_path: Path) -> None:
+    asked = PROCESSORS[name] | {
+        "rescale_factor": 1 / 255, "do_normalize": True,
+        "image_mean": [0.5] * 3, "image_std": [0.5] * 3,
+    }  # fmt: skip
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(asked))
+    shown, _ = picture(tmp_path)
+    kind = {"whole": "whole", "crop": "crop", "square": "pad-square"}[shown.fit]
+    model = catalogue()[name]
+    assert model.prepare == f"{kind}-{shown.height}"
+    assert model.inputs[0].shape[1:] == (shown.height, shown.width, 3)
 
 
 def test_other_bounds() -> None:

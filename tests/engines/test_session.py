@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from engines import session as sessions
+from engines import onnx_session as sessions
+from engines.binding import Binding, Pin
 from engines.cache import Cache
 from engines.catalogue import catalogue
 from engines.errors import EngineError
@@ -105,6 +107,39 @@ def test_nodes_that_fall_back_to_the_cpu_inside_a_gpu_session_are_an_error(
         allowed = Session(WEIGHTS, provider="cuda", allow_fallback=True)
     assert "on the CPU inside a session of cuda" in caplog.text
     assert allowed.placement.strays
+
+
+@pytest.mark.usefixtures("cuda_that_takes_nothing")
+def test_on_a_gpu_batches_are_padded_to_buckets_and_buffers_stay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """cuDNN tunes itself for each shape that it has not met."""
+    made: list[Mapping[str, tuple[int, ...]]] = []
+
+    class Watched(Binding):
+        def __init__(self, session: object, shapes: Mapping[str, tuple[int, ...]], _: Pin) -> None:
+            made.append(shapes)
+            super().__init__(session, shapes)
+
+    monkeypatch.setattr(sessions, "Binding", Watched)
+    contract = catalogue()["efficientnet-lite0"]
+    gpu = Session(WEIGHTS, provider="cuda", allow_fallback=True, contract=contract)
+    cpu = Session(WEIGHTS)
+    random = np.random.default_rng(0)
+    before = None
+    for rows in (4, 3, 5, 1):
+        images = random.integers(0, 255, (rows, 224, 224, 3), np.uint8)
+        found = gpu.run({"image": images})
+        for mine, plain in zip(found, cpu.run({"image": images}), strict=True):
+            np.testing.assert_allclose(mine, plain, rtol=1e-3, atol=1e-3)
+        if before is not None:  # an answer is the caller's: no later batch writes into it
+            np.testing.assert_array_equal(*before)
+        before = found[0], found[0].copy()
+    assert [shapes["image"][0] for shapes in made] == [4, 8, 2]
+    # What is not of the contract goes as it is, and onnxruntime says what is wrong with it.
+    with pytest.raises(EngineError, match="inference failed on cuda"):
+        gpu.run({"image": np.zeros((1, 8, 8, 3), np.uint8)})
+    assert len(made) == 3
 
 
 @pytest.mark.usefixtures("cuda_that_takes_nothing")
