@@ -54,7 +54,6 @@ class Fusion:
         self._incomplete = incomplete
         self._busy: dict[Place, asyncio.Future[None]] = {}
         self._seldom = seldom()
-        self._metrics = CaptionMetrics(engine.name)
 
     async def open(self) -> None:
         try:
@@ -163,6 +162,10 @@ class Fusion:
             raise CaptionServerError(str(error)) from error
         self._metrics.captioned(captioned)
         return captioned
+
+    @cached_property
+    def _metrics(self) -> CaptionMetrics:
+        return CaptionMetrics(self._engine.name)  # which it may have learned while it was opened
 
     def _said(self, captioned: Captioned) -> dict[str, Any]:
         """The fields of a caption that come from the engine."""

@@ -129,10 +129,6 @@ class JoinSource:
             held.ready = False
             self._ready.remove(held)
 
-    @property
-    def idle(self) -> bool:
-        return not self._count and not any(held.early for held in self._numbers.values())
-
     def oldest(self) -> dict[TopicPartition, int]:
         """Of the images alone: a prior waits for its image, not for us."""
         found = {}
@@ -144,6 +140,8 @@ class JoinSource:
             if oldest is not None:
                 waits = max(0.0, self._clock - oldest[0])
                 found[held.lane] = oldest[1].message.timestamp()[1]
+            elif held.early:
+                found[held.lane] = held.early[0].timestamp()[1]
             metrics.JOIN_OLDEST.labels(number).set(waits)
         return found
 

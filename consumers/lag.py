@@ -31,10 +31,14 @@ class Lag:
         self._lanes = lanes
         self._source = source
         self._stands: dict[TopicPartition, int] = {}
-        self._since: dict[TopicPartition, float] = {}  # behind with nothing in hand, since then
+        # Behind with nothing in hand and no progress, since then.
+        self._since: dict[TopicPartition, float] = {}
 
     def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
         """The group stands there now."""
+        for place, offset in offsets.items():
+            if offset > self._stands.get(place, -1):
+                self._since.pop(place, None)
         self._stands.update(offsets)
 
     def revoked(self, partitions: Iterable[TopicPartition]) -> None:
@@ -53,15 +57,15 @@ class Lag:
         """Set the gauges of the partitions that are `ours`."""
         now = time.time()
         oldest = {**self._source.oldest(), **self._lanes.oldest()}
-        empty = not len(self._lanes) and self._source.idle
         for place in ours & partitions.keys():
             fetching = partitions[place]
-            records = self._records(place, fetching, empty=empty)
+            held = [oldest[lane] for lane in self._source.lanes({place}) if lane in oldest]
+            records = self._records(place, fetching, empty=not held)
             seconds = 0.0
             if not records:
                 self._since.pop(place, None)
-            elif place in oldest:
-                seconds = max(0.0, now - oldest[place] / 1000)
+            elif held:
+                seconds = max(0.0, now - min(held) / 1000)
             else:
                 seconds = now - self._since.setdefault(place, now)
             labels = self._labels(place)

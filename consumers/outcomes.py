@@ -32,7 +32,19 @@ class Outcomes:
         if self._traces is not None:
             self._traces.begin(arrival)
         try:
-            return await self._processed(arrival)
+            try:  # one coroutine for both: it runs for every record
+                if arrival.record is None:
+                    assert arrival.error is not None
+                    raise arrival.error
+                if arrival.trace is None:
+                    emits = await self._stage.process(arrival.record)
+                else:
+                    with arrival.trace.current():
+                        emits = await self._stage.process(arrival.record)
+                return self._outputs.emitted(emits, arrival), ""
+            except Rejected as rejected:
+                death = rejected.reason if rejected.reason in self._breaks_on else ""
+                return self._outputs.rejected(rejected, arrival), death
         except DependencyError as error:
             if arrival.trace is not None:
                 arrival.trace.died(error)
@@ -42,18 +54,3 @@ class Outcomes:
         finally:
             if arrival.trace is not None:
                 arrival.trace.worked()
-
-    async def _processed(self, arrival: Arrival) -> tuple[list[Outgoing], str]:
-        if arrival.record is None:
-            assert arrival.error is not None
-            raise arrival.error
-        try:
-            if arrival.trace is None:
-                emits = await self._stage.process(arrival.record)
-            else:
-                with arrival.trace.current():
-                    emits = await self._stage.process(arrival.record)
-            return self._outputs.emitted(emits, arrival), ""
-        except Rejected as rejected:
-            death = rejected.reason if rejected.reason in self._breaks_on else ""
-            return self._outputs.rejected(rejected, arrival), death

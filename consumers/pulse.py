@@ -10,17 +10,17 @@ import time
 from consumers.client_stats import ClientStats
 from densefusion import metrics
 
-# The client tells of itself every few seconds, while it is polled.
-_SILENT_SECONDS = 30.0
+# Work in hand, the last commit and a store that is away take their time; not so much.
+_LEAVING_SECONDS = 300.0
 
 
 class Pulse:
     """The vital signs of one worker.
 
-    A worker lives while its loop goes on polling, whatever it waits for: a start or an end takes
-    its time, and brokers that are away do not come back because workers are started anew. It is
-    ready from its first assignment on, also one of no partitions (a spare is ready to take over),
-    while brokers are connected.
+    A worker lives while its loop goes on polling, whatever it waits for: a start takes its time (so
+    does an end, within limits), and brokers that are away do not come back because workers are
+    started anew. It is ready from its first assignment on, also one of no partitions (a spare is
+    ready to take over), while brokers are connected.
 
     Args:
         stuck_after: seconds without a poll, after which the worker counts as stuck.
@@ -56,7 +56,7 @@ class Pulse:
 
     def leaving(self) -> None:
         self._leaving = True
-        self._beat = None
+        self.beat()
 
     # -- from whoever asks -------------------------------------------------------------------------
 
@@ -66,6 +66,9 @@ class Pulse:
         if beat is None:
             return None
         silent = time.monotonic() - beat
+        if self._leaving:
+            late = silent >= _LEAVING_SECONDS
+            return f"has been leaving for {silent:.0f} s" if late else None
         if silent < self._stuck_after:
             return None
         return f"has not polled for {silent:.0f} s"
@@ -75,7 +78,7 @@ class Pulse:
         if self._leaving:
             return "leaving"
         if not self._opened:
-            return "starting: the stage is being opened"
+            return "starting: the stage is being opened, or waits for the brokers"
         if not self._joined:
             return "waiting for the group's first answer"
         if (stuck := self.stuck()) is not None:

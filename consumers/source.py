@@ -55,12 +55,8 @@ class Source(Protocol):
     held: int
     """Messages polled and not yet handed out."""
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing that was polled is left here."""
-
     def oldest(self) -> dict[TopicPartition, int]:
-        """For partitions with anything here, the timestamp in ms of the first message to leave."""
+        """For lanes with anything here, the timestamp in ms of the first message to leave."""
 
     def assigned(self, partitions: Iterable[TopicPartition]) -> None: ...
 
@@ -119,10 +115,6 @@ class TopicSource:
             if buffer is not None:
                 self.held -= len(buffer.messages)
                 self._turn = deque(each for each in self._turn if each is not buffer)
-
-    @property
-    def idle(self) -> bool:
-        return not self.held
 
     def oldest(self) -> dict[TopicPartition, int]:
         return {

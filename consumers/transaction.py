@@ -119,7 +119,8 @@ class Transactions:
             except KafkaException as failure:
                 self._recover(producer, failure.args[0])
         except NeverReturned as error:
-            log.error("%s; going on with a new producer", error)
+            log.error("a call never returned, going on with a new producer",
+                      extra={"error": str(error)})  # fmt: skip
             never_destroy(producer)
             self._renew()  # which also ends what the old one began
             raise Uncertain(str(error)) from error
@@ -191,7 +192,7 @@ class Transactions:
         if lacks_right(error):  # trying again would not help; the brokers abort what is open
             raise right_refused(error, "publishing or committing")
         if error.txn_requires_abort() and error.code() not in _FENCED:
-            log.warning("transaction failed: %s", error.str())
+            log.warning("transaction failed", extra={"error": error.str(), "code": error.name()})
             try:
                 self._again(producer.abort_transaction)
             except KafkaException as failure:
@@ -224,9 +225,10 @@ class Transactions:
                 raise BrokerError(
                     "fenced: another worker runs under the same instance name; give each its own"
                 )
-            log.warning("the transaction was not committed in time, and aborted by the brokers")
+            log.warning("transaction not committed in time, and aborted by the brokers")
         elif error is not None:
-            log.warning("the producer is at its end, going on with a new one: %s", error.str())
+            log.warning("producer at its end, going on with a new one",
+                        extra={"error": error.str(), "code": error.name()})  # fmt: skip
         self.open()
 
     def _again(self, call: Callable[..., object], *args: object) -> None:
@@ -244,7 +246,7 @@ class Transactions:
             except KafkaException as error:
                 if not error.args[0].retriable() or self._fatal or time.monotonic() > until:
                     raise
-                log.info("waiting for the brokers: %s", error.args[0].str())
+                log.info("waiting for the brokers", extra={"error": error.args[0].str()})
                 if self._producer is not None:
                     self._producer.poll(0)  # where they refuse our login, it says so, and raises
                 time.sleep(0.1)

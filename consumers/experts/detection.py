@@ -28,8 +28,9 @@ class Detection:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "coco-ssdlite-mobilenet-v2"
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._batcher: Batcher[np.ndarray, list[Box]] | None = None
 
@@ -48,7 +49,8 @@ class Detection:
 
     def _load(self) -> Detector:
         session = open_session(self.model, self._settings)
-        self.provider = session.provider
+        self.provider, self.precision = session.provider, session.precision
+        self.model_version = version(self.model, self.precision)
         detector = Detector(session, load_labels())
         for size in warm_sizes(self.provider, self._settings.max_batch):
             detector.run([np.zeros((SIDE, SIDE, 3), np.uint8)] * size)

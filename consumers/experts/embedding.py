@@ -33,9 +33,10 @@ class Embedding:
     model: str = "efficientnet-lite0"
 
     def __init__(self, settings: Experts) -> None:
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.pixels: int | None = 224
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._embedder: Embedder | None = None
         self._batcher: Batcher[np.ndarray, np.ndarray] | None = None
@@ -61,7 +62,8 @@ class Embedding:
 
     def _load(self) -> Embedder:
         session, picture = self._opened()
-        self.provider = session.provider
+        self.provider, self.precision = session.provider, session.precision
+        self.model_version = version(self.model, self.precision)
         self.pixels = picture.short_side or min(picture.height, picture.width)
         embedder = Embedder(session, picture)
         for size in warm_sizes(self.provider, self._settings.max_batch):

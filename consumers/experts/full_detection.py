@@ -31,9 +31,10 @@ class FullDetection:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "rt-detr-v2-r50"
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.pixels: int | None = 640
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._detector: DetrDetector | None = None
         self._batcher: Batcher[np.ndarray, list[Box]] | None = None
@@ -52,7 +53,8 @@ class FullDetection:
     def _load(self) -> DetrDetector:
         settings = self._settings
         model = opened(self.model, settings)
-        self.provider = model.session.provider
+        self.provider, self.precision = model.session.provider, model.session.precision
+        self.model_version = version(self.model, self.precision)
         self.pixels = min(model.height, model.width)
         detector = DetrDetector(model.session, model.card)
         for size in warm_sizes(self.provider, settings.max_batch):

@@ -32,9 +32,10 @@ class FullTagging:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "siglip2-base"
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.pixels: int | None = 224
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._tagger: ZeroShotTagger | None = None
         self._batcher: Batcher[np.ndarray, Tags] | None = None
@@ -55,7 +56,8 @@ class FullTagging:
         asked = settings.vocabulary
         words = vocabulary.read(asked) if asked is not None else vocabulary.built_in()
         model = opened(self.model, settings)
-        self.provider = model.session.provider
+        self.provider, self.precision = model.session.provider, model.session.precision
+        self.model_version = version(self.model, self.precision)
         self.pixels = min(model.height, model.width)
         tagger = ZeroShotTagger(
             model.session,

@@ -34,9 +34,10 @@ class Grounding:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "owlv2-base"
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.pixels: int | None = 960
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._detector: OpenVocabulary | None = None
         self._batcher: Batcher[Question, list[Box]] | None = None
@@ -53,7 +54,8 @@ class Grounding:
     def _load(self) -> OpenVocabulary:
         settings = self._settings
         model = opened(self.model, settings)
-        self.provider = model.session.provider
+        self.provider, self.precision = model.session.provider, model.session.precision
+        self.model_version = version(self.model, self.precision)
         self.pixels = min(model.height, model.width)
         texts = opened_texts(f"{self.model}-text", settings)
         detector = OpenVocabulary(model.session, model.card, texts, score=settings.grounding_score)

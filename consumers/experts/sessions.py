@@ -5,7 +5,7 @@ from __future__ import annotations
 from densefusion.settings import Experts
 from engines.catalogue import catalogue
 from engines.manifest import Precision
-from engines.precisions import located
+from engines.precisions import chosen
 from engines.session import Session
 
 
@@ -19,18 +19,18 @@ def open_session(name: str, settings: Experts, *, precision: Precision | None = 
         EngineError: file, precision or provider cannot be had.
     """
     model = catalogue()[name]
-    precision = precision or settings.precision
+    (path,), ran = chosen([model], precision or settings.precision, provider=settings.provider)
     return Session(
-        located(model, precision, provider=settings.provider),
+        path,
         provider=settings.provider,
         threads=1,
         allow_fallback=settings.allow_fallback,
         contract=model.serving(settings.max_batch),
-        precision=precision,
+        precision=ran,
     )
 
 
-def version(name: str, settings: Experts) -> str:
+def version(name: str, precision: str) -> str:
     """What a prior says of it: the weights' version, and the precision where that is not FP32."""
     of_weights = catalogue()[name].version
-    return of_weights if settings.precision == "fp32" else f"{of_weights}-{settings.precision}"
+    return of_weights if precision in {"auto", "fp32"} else f"{of_weights}-{precision}"

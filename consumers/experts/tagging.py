@@ -28,8 +28,9 @@ class Tagging:
 
     def __init__(self, settings: Experts) -> None:
         self.model = "efficientnet-lite0"
-        self.model_version = version(self.model, settings)
+        self.model_version = version(self.model, settings.precision)
         self.provider: str = settings.provider
+        self.precision: str = settings.precision
         self._settings = settings
         self._batcher: Batcher[np.ndarray, Tags] | None = None
 
@@ -48,7 +49,8 @@ class Tagging:
 
     def _load(self) -> Tagger:
         session = open_session(self.model, self._settings)
-        self.provider = session.provider
+        self.provider, self.precision = session.provider, session.precision
+        self.model_version = version(self.model, self.precision)
         tagger = Tagger(session, load_labels())
         for size in warm_sizes(self.provider, self._settings.max_batch):
             tagger.run([np.zeros((2, SIDE, SIDE, 3), np.uint8)] * size)

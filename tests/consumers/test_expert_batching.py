@@ -93,8 +93,8 @@ def test_a_session_is_what_the_settings_say_or_an_error() -> None:
     name = "coco-ssdlite-mobilenet-v2"
     session = open_session(name, Experts())
     assert (session.provider, session.inputs) == ("cpu", ["image"])
-    assert version(name, Experts()) == Detection(Experts()).model_version == "1.0.6"
-    assert version(name, Experts(precision="int8")) == "1.0.6-int8"
+    assert version(name, "fp32") == Detection(Experts()).model_version == "1.0.6"
+    assert version(name, "int8") == "1.0.6-int8"
 
 
 def test_a_precision_that_was_not_built_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

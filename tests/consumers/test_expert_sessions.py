@@ -16,6 +16,7 @@ from consumers.experts.detection import Detection
 from consumers.experts.embedding import Embedding, FullEmbedding
 from consumers.experts.full_detection import FullDetection
 from consumers.experts.full_models import opened, opened_texts
+from consumers.experts.full_tagging import FullTagging
 from consumers.experts.ocr import Ocr
 from consumers.experts.open_vocabulary import Grounding
 from consumers.experts.sessions import open_session
@@ -45,10 +46,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     double = Asked()
     monkeypatch.setattr(sessions, "Session", double)
 
-    def located(model: Any, precision: str, *, provider: str) -> Path:
-        return Path(f"{model.name}-{precision}-{provider}")
+    def chosen(models: Any, asked: str, *, provider: str) -> Any:
+        return [Path(f"{model.name}-{asked}-{provider}") for model in models], asked
 
-    monkeypatch.setattr(sessions, "located", located)
+    monkeypatch.setattr(sessions, "chosen", chosen)
     return double
 
 
@@ -102,8 +103,17 @@ def test_a_text_tower_too_but_for_its_precision(
     assert options["contract"] == catalogue()[name].serving(40)
 
 
-@pytest.mark.parametrize("provider", ["cuda", "tensorrt", "tensorrt-direct"])
-@pytest.mark.parametrize("expert", [Detection, Tagging, Ocr, Embedding])
+@pytest.mark.parametrize(
+    ("expert", "provider"),
+    [
+        (Detection, "cuda"),
+        (Detection, "tensorrt"),
+        (Detection, "tensorrt-direct"),
+        (Tagging, "tensorrt-direct"),
+        (Ocr, "tensorrt"),
+        (Embedding, "cuda"),
+    ],
+)
 async def test_an_expert_names_the_provider_that_really_runs(expert: Any, provider: Any) -> None:
     """Here there is no GPU: asked for one, it says so, or where it went instead."""
     asked = Experts(provider=provider, max_batch=1, ocr_max_side=64, threads=1)
@@ -124,6 +134,7 @@ def replace_fallback(settings: Experts) -> Experts:
     ("expert", "name", "shown"),
     [
         (FullDetection, "rt-detr-v2-r50", Picture(8, 8, "whole", "bilinear")),
+        (FullTagging, "siglip2-base", Picture(8, 8, "whole", "bilinear")),
         (FullEmbedding, "dinov2-base", Picture(8, 8, "crop", "bilinear", 10)),
         (Grounding, "owlv2-base", Picture(8, 8, "square", "bilinear")),
     ],
@@ -132,14 +143,22 @@ async def test_so_does_one_of_the_profile_full(
     expert: Any, name: str, shown: Picture, models: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed(name, models, replace(Card(name, "0"), picture=shown))
+    monkeypatch.setattr(sessions, "chosen", lambda *_, **__: ([Path("model")], "fp16"))
     monkeypatch.setattr(sessions, "Session", lambda path, **_: fallen_back())
-    monkeypatch.setattr("consumers.experts.open_vocabulary.opened_texts", lambda *_: None)
-    for module in ("full_detection.DetrDetector", "open_vocabulary.OpenVocabulary"):
-        monkeypatch.setattr(f"consumers.experts.{module}", Idle)
-    found = expert(Experts(provider="cuda", allow_fallback=True, max_batch=1))
+    for module in ("full_tagging", "open_vocabulary"):
+        monkeypatch.setattr(f"consumers.experts.{module}.opened_texts", lambda *_: None)
+    for idle in (
+        "full_detection.DetrDetector", "full_tagging.ZeroShotTagger",
+        "open_vocabulary.OpenVocabulary",
+    ):  # fmt: skip
+        monkeypatch.setattr(f"consumers.experts.{idle}", Idle)
+    found = expert(Experts(provider="cuda", precision="fp16", allow_fallback=True, max_batch=1))
+    assert found.model_version.endswith("-fp16")
     await found.open()
     await found.close()
-    assert found.provider == "cpu"
+    # What the session says, not what was asked for.
+    assert (found.provider, found.precision) == ("cpu", "fp32")
+    assert found.model_version == catalogue()[name].version
     assert found.pixels == (shown.short_side or 8)
 
 
@@ -149,11 +168,11 @@ def fallen_back() -> Any:
     def run(feeds: Any) -> list[Any]:
         return [np.ones((len(feeds["image"]), 3), np.float32)]
 
-    return SimpleNamespace(provider="cpu", outputs=["embedding"], run=run)
+    return SimpleNamespace(provider="cpu", precision="fp32", outputs=["embedding"], run=run)
 
 
 class Idle:
-    """Stands for a detector."""
+    """Stands for a detector, or a tagger."""
 
     def __init__(self, *_: Any, **__: Any) -> None: ...
 

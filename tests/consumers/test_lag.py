@@ -23,9 +23,8 @@ class HeldSource:
     def __init__(self) -> None:
         self.held: dict[tuple[str, int], int] = {}
 
-    @property
-    def idle(self) -> bool:
-        return not self.held
+    def lanes(self, partitions: set[tuple[str, int]]) -> set[tuple[str, int]]:
+        return partitions
 
     def oldest(self) -> dict[tuple[str, int], int]:
         return self.held
@@ -87,6 +86,16 @@ def aged(seconds: float) -> Arrival:
     return Arrival(PLACE, {PLACE: 1}, message, Record("topic", 0, 0, "key", {}, b""))
 
 
+def test_what_is_in_hand_of_another_partition_is_no_lag_here(
+    lanes: Lanes, source: HeldSource
+) -> None:
+    measured = lag("another", lanes, source)
+    measured.committed({PLACE: 99})
+    source.held[("topic", 1)] = 1
+    measured.measure({PLACE: fetching(100, 100)}, {PLACE})
+    assert shown("another") == 0 and shown("another", "seconds") == 0
+
+
 def test_seconds_are_the_age_of_the_oldest(lanes: Lanes, source: HeldSource) -> None:
     measured = lag("age", lanes, source)
     lanes.add(aged(30))
@@ -105,6 +114,37 @@ def test_seconds_grow_while_nothing_comes(
         monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
         measured.measure({PLACE: fetching(5, 10, committed=5)}, {PLACE})
     assert shown("stalled") == 5 and shown("stalled", "seconds") == 40
+
+
+class JoinedSource(HeldSource):
+    """One whose partitions all wait in one lane, as those of a join do."""
+
+    def lanes(self, partitions: set[tuple[str, int]]) -> set[tuple[str, int]]:
+        return {("images", 0)}
+
+
+def test_a_prior_waits_as_long_as_its_image(lanes: Lanes) -> None:
+    source = JoinedSource()
+    measured = lag("join", lanes, source)
+    measured.committed({PLACE: 95})
+    source.held["images", 0] = int((time.time() - 7) * 1000)
+    measured.measure({PLACE: fetching(98, 98)}, {PLACE})
+    assert shown("join") == 3 and shown("join", "seconds") == pytest.approx(7, abs=1)
+    source.held.clear()
+    measured.measure({PLACE: fetching(98, 98)}, {PLACE})
+    assert shown("join") == 0 and shown("join", "seconds") == 0
+
+
+def test_seconds_start_anew_with_progress(
+    lanes: Lanes, source: HeldSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = lag("progress", lanes, source)
+    now = time.time()
+    for passed in (0, 40):
+        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        measured.committed({PLACE: passed})
+        measured.measure({PLACE: fetching(passed, passed + 3)}, {PLACE})
+        assert shown("progress", "seconds") == 0
 
 
 @pytest.mark.parametrize(

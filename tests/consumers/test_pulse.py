@@ -55,10 +55,14 @@ def test_without_brokers_it_lives_and_is_not_ready(pulse: Pulse) -> None:
     assert pulse.unready() == "no broker is connected"
 
 
-def test_leaving_takes_its_time(pulse: Pulse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaving_takes_its_time_but_not_for_ever(
+    pulse: Pulse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pulse.opened()
     pulse.joined()
     pulse.leaving()
-    later = time.monotonic() + 1000
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + 200)
     assert pulse.stuck() is None and pulse.unready() == "leaving"
+    monkeypatch.setattr(time, "monotonic", lambda: now + 301)
+    assert pulse.stuck() == "has been leaving for 301 s"

@@ -44,8 +44,8 @@ async def test_an_image_that_is_opted_out(server: HostileServer, respect: bool) 
     server._serve("/mine.jpg", handler, "opt-out")
     async with opened(quick(server, respect_opt_out=respect)) as stage:
         if not respect:
-            assert (await image(stage, f"{server.url}/mine.jpg")).topic == "fetched"
+            assert (await image(stage, server.url("/mine.jpg"))).topic == "fetched"
             return
         with pytest.raises(Rejected) as rejected:
-            await image(stage, f"{server.url}/mine.jpg")
+            await image(stage, server.url("/mine.jpg"))
     assert (rejected.value.reason, rejected.value.detail) == ("opt-out", "X-Robots-Tag: noai")
