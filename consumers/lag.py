@@ -73,13 +73,15 @@ class Lag:
             metrics.LAG_SECONDS.labels(*labels).set(seconds)
 
     def _records(self, place: TopicPartition, fetching: Fetching, *, empty: bool) -> int:
-        fetched = not fetching.queued and fetching.following >= fetching.end >= 0
-        if empty and fetched:
+        following = fetching.following
+        fetched = not fetching.queued and following >= fetching.end >= 0
+        if fetching.end < 0 or (empty and fetched):
             return 0
         stands = self._stands.get(place, fetching.committed)
-        if stands < 0 or fetching.end < 0:  # nobody knows yet
-            stands = fetching.following
-        return max(0, fetching.end - stands) if fetching.end >= 0 and stands >= 0 else 0
+        if stands < 0:  # nobody knows yet; of what is in hand, one record at least is not done
+            stands = following - (not empty)
+        # The embedded broker's end may be behind what was fetched already.
+        return max(0, max(fetching.end, following) - stands) if stands >= 0 else 0
 
     def _labels(self, place: TopicPartition) -> tuple[str, str, str]:
         return self._stage, place[0], str(place[1])

@@ -6,17 +6,25 @@ the process anew would help, ``/readyz`` also where it takes no part in the work
 
 from __future__ import annotations
 
+import errno
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from socketserver import ThreadingMixIn
+from socketserver import TCPServer, ThreadingMixIn
 from types import TracebackType
 from typing import Any, Protocol
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import make_wsgi_app
 
-from densefusion.errors import SettingsError
+from densefusion.errors import DependencyError, SettingsError
+
+_AT_ONCE = 64  # requests; whoever comes then is hung up on
+
+
+class PortTaken(DependencyError):
+    """Another process listens where the metrics were to be served."""
 
 
 class Vital(Protocol):
@@ -36,7 +44,7 @@ class Health:
 
     Args:
         port: to listen on; 0 for a free one.
-        host: address to listen on.
+        host: address to listen on; an IPv6 one, too.
 
     Attributes:
         port: the one that it listens on.
@@ -44,7 +52,8 @@ class Health:
         checks: what else has to be well for it to be ready; each says what is not, or None.
 
     Raises:
-        SettingsError: the port cannot be had.
+        PortTaken: somebody listens on it.
+        SettingsError: it cannot be had for another reason.
     """
 
     def __init__(self, port: int, host: str = "0.0.0.0") -> None:
@@ -53,9 +62,13 @@ class Health:
         self.checks: Mapping[str, Callable[[], str | None]] = {}
         self._metrics = make_wsgi_app()
         try:
-            self._server = make_server(host, port, self._answer, _Server, _Silent)
+            server = _Server6 if ":" in host else _Server
+            self._server = make_server(host, port, self._answer, server, _Silent)
         except OSError as error:
-            raise SettingsError(f"worker.metrics_port: {port}: {error.strerror}") from error
+            said = f"worker.metrics_port: {host}, port {port}: {error.strerror}"
+            if error.errno == errno.EADDRINUSE:  # it may be free at the next start
+                raise PortTaken(said) from error
+            raise SettingsError(said) from error
         self.port = self._server.server_port
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="health", daemon=True
@@ -104,6 +117,35 @@ def _told(start: Any, wrong: dict[str, str | None]) -> Iterable[bytes]:
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
     request_queue_size = 32
+
+    def __init__(self, *arguments: Any) -> None:
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
+        super().__init__(*arguments)
+
+    def server_bind(self) -> None:
+        # As its parent's, which also looks up the host's name: that takes as long as DNS likes.
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+        self.setup_environ()
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that goes away in the middle is no news either."""
+
+
+class _Server6(_Server):
+    address_family = socket.AF_INET6
 
 
 class _Silent(WSGIRequestHandler):

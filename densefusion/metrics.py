@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Gauge, Histogram, Metric
 
-_SHORT = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100)
-_LONG = (0.3, 1, 3, 10, 30, 60, 120, 300, 600, 1800, 3600, 4 * 3600, 24 * 3600)
+# Steps of about two: a quantile is only as good as its bucket is narrow.
+_SHORT = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
+_LONG = (0.5, 1, 2, 5, 10, 20, 30, 60, 90, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2700,
+         3600, 7200, 4 * 3600, 8 * 3600, 24 * 3600)  # fmt: skip
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _WORDS = (10, 20, 40, 60, 80, 120, 160, 240, 320, 480, 640)
 
@@ -48,9 +50,9 @@ PROCESS_SECONDS = Histogram(
 )
 STEP_SECONDS = Counter(
     "densefusion_step_seconds_total",
-    "Time spent in a step: input (nothing to do), load (object store), decode, batch (waiting for "
-    "one to fill), model, publish and commit. Records are worked on side by side, so that all but "
-    "input, publish and commit may pass more than a second a second.",
+    "Time spent in a step: input (nothing to do), load (object store; for fetch, the web), decode, "
+    "batch (waiting for one to fill), model, publish and commit. Records are worked on side by "
+    "side, so that all but input, publish and commit may pass more than a second a second.",
     ["stage", "step"],
 )
 BATCH_SIZE = Histogram(
@@ -107,7 +109,10 @@ KAFKA_RTT = Gauge(
 )
 
 # -- the join ------------------------------------------------------------------------------------
-JOIN_WINDOW = Gauge("densefusion_join_window", "Images a partition may hold (`join.window`).")
+JOIN_WINDOW = Gauge(
+    "densefusion_join_window",
+    "Images a partition may hold (`join.window`); 0 in a process without a join.",
+)
 JOIN_IMAGES = Gauge("densefusion_join_images", "Images that wait for their priors.", ["partition"])
 JOIN_OLDEST = Gauge(
     "densefusion_join_oldest_seconds", "How long the oldest image has waited.", ["partition"]

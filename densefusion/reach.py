@@ -47,7 +47,8 @@ class Admin:
         self._settings = settings
         self._refused: KafkaError | None = None
         self._last: KafkaError | None = None
-        self.client = AdminClient({**config, "error_cb": self._said})
+        config = {**config, "error_cb": self._said}
+        self.client = AdminClient(config)
 
     def result(self, future: Future[T], seconds: float, what: str) -> T:
         """What the brokers answer.

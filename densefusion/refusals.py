@@ -18,6 +18,8 @@ from densefusion.settings import Kafka
 _SETTINGS = "DENSEFUSION_KAFKA__SECURITY"
 # "sasl_ssl://[::1]:9092/bootstrap: ..."
 _PLACE = re.compile(r"^\w+://(?P<host>\[[^\]]+\]|[^:/]+):(?P<port>\d+)/")
+# A broker that goes away while it is asked for a login.
+_CUT_OFF = ("Broker transport failure", "Timed out", "Disconnected")
 _RIGHTS = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -41,6 +43,8 @@ def right_refused(error: KafkaError, what: str) -> Refused:
 
 def login_refused(error: KafkaError) -> bool:
     """Whether an error that ``error_cb`` is given is of a password or a certificate."""
+    if any(word in error.str() for word in _CUT_OFF):
+        return False
     if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
         return True
     # After the handshake of TLS 1.3 a refused certificate looks like a broken connection.

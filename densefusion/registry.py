@@ -5,11 +5,10 @@ The client's exceptions end here: a worker that took them for a record's would g
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
-import httpx
 from confluent_kafka.schema_registry.error import SchemaRegistryError
 
 from densefusion.diagnosis import tls_fault
@@ -54,18 +53,19 @@ class Registry:
             return call()
         except SchemaRegistryError as error:
             raise RegistryError(f"Schema Registry {self._url}: {_said(error)}") from error
-        except (httpx.HTTPError, OSError) as error:
-            raise RegistryError(
-                f"Schema Registry {self._url}: {self._tls(error) or error or type(error).__name__}"
-            ) from error
+        except LookupError:
+            raise
+        except Exception as error:  # of an HTTP library that is the client's own business
+            said = self._tls() or error or type(error).__name__
+            raise RegistryError(f"Schema Registry {self._url}: {said}") from error
 
-    def _tls(self, error: Exception) -> str | None:
-        url = httpx.URL(self._url)
-        if url.scheme != "https" or not isinstance(error, httpx.ConnectError | ssl.SSLError):
+    def _tls(self) -> str | None:
+        url = urlsplit(self._url)
+        if url.scheme != "https":
             return None
         login = self._settings.registry
         return tls_fault(
-            url.host,
+            url.hostname or "",
             url.port or 443,
             ca=login.ca,
             certificate=login.certificate,

@@ -145,8 +145,11 @@ class Experts(BaseModel):
     allow_fallback: bool = Field(
         False, description="Run on the CPU where the provider cannot be had; else that is an error."
     )
-    precision: Literal["fp32", "fp16", "int8"] = Field(
-        "fp32", description="Of the models' arithmetic; others than fp32 are built first."
+    precision: Literal["auto", "fp32", "fp16", "int8"] = Field(
+        "auto",
+        description="Of the models' arithmetic. auto: int8 on the CPU for models that come with a "
+        "recipe for it, made at the first start; else fp32. fp16, and int8 for the others, are "
+        "built first.",
     )
     catalogue: Path | None = Field(
         None, description="TOML file of further models, or of others in place of ours."
@@ -155,7 +158,9 @@ class Experts(BaseModel):
         None, description="Folder of models from a hub. Default: in the user's cache."
     )
     engines: Path | None = Field(
-        None, description="Folder of built TensorRT engines. Default: in the user's cache."
+        None,
+        description="Folder of engines: TensorRT's, and the CPU's 8-bit weights. Default: in the "
+        "user's cache.",
     )
     engine_mismatch: Literal["rebuild", "refuse"] = Field(
         "rebuild",

@@ -140,7 +140,7 @@ class ObjectStore:
                 if item.object_name and not item.is_dir:
                     yield item.object_name
         except _FAILURES as error:
-            self._metrics.gave_up(work.__name__, error)
+            self._metrics.gave_up("keys", error)
             raise StoreError(store_access.explain(error, self._settings)) from error
 
     def _get(self, key: str) -> tuple[bytes, str]:
@@ -200,6 +200,7 @@ class ObjectStore:
             with self._metrics.operation(work.__name__, *args):
                 return retrying(work, *args)
         except _FAILURES as error:
+            self._metrics.gave_up(work.__name__, error)
             raise StoreError(store_access.explain(error, self._settings)) from error
 
     def _failed(self, state: RetryCallState) -> None:

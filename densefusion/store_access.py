@@ -14,12 +14,12 @@ from densefusion.settings_security import secret
 from densefusion.settings_store import Store
 
 _SETTINGS = "DENSEFUSION_STORE"
-_CODE = re.compile(r"<Code>(\w+)</Code>|code: (\w+)")
+_XML = re.compile(r"<Code>(?P<code>\w+)</Code>.*?<Message>(?P<message>[^<]*)", re.DOTALL)
 _ADVICE = {
     "InvalidAccessKeyId": f"it does not know our key: see {_SETTINGS}__ACCESS_KEY",
     "SignatureDoesNotMatch": f"the secret key is not that of our access key: see "
     f"{_SETTINGS}__SECRET_KEY",
-    "AccessDenied": "the secret key is wrong, or the key lacks a right: deploy/policies has "
+    "AccessDenied": "the secret key is wrong, or the key lacks a right: deploy/s3 has "
     "what each stage needs",
     "NoSuchBucket": f"make the bucket, or see {_SETTINGS}__BUCKET",
     "RequestTimeTooSkewed": "this machine's clock is off",
@@ -86,8 +86,9 @@ def explain(error: BaseException, settings: Store) -> str:
     if _PLAIN_TO_TLS in str(error):
         return f"{where}: it speaks TLS, and we do not: set {_SETTINGS}__SECURE=true"
     said = f"{error.code}: {error.message}" if isinstance(error, S3Error) else str(error)
-    found = _CODE.search(str(error))
-    advice = _ADVICE.get(next(filter(None, found.groups()), "")) if found is not None else None
+    if (found := _XML.search(said)) is not None:
+        said = f"{found['code']}: {found['message']}"
+    advice = _ADVICE.get(said.partition(":")[0])
     return f"{where}: {said}" + (f"; {advice}" if advice else "")
 
 

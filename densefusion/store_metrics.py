@@ -18,6 +18,7 @@ _OPERATIONS = {
     "_put_if": "put",
     "make": "head",
     "remove_object": "delete",
+    "keys": "list",
 }
 
 

@@ -71,7 +71,7 @@ class Workers:
             file = self._logs / f"{name}.log"
             file.write_bytes(b"")
             self._children.append(_Child(stage, name, port, file, self._spawn(stage, port, file)))
-        self._targets.write_text(json.dumps(self._addresses(), indent=2) + "\n", "utf-8")
+        self._list()
 
     def pids(self) -> dict[str, list[int]]:
         """Process ids by stage."""
@@ -101,7 +101,10 @@ class Workers:
             child.deaths.append(now)
             log.warning("worker ended, starting it again",
                         extra={"stage": child.stage, "code": code})  # fmt: skip
+            # Another port: somebody may have taken the old one, before the worker did or since.
+            (child.port,) = free_ports(1)
             child.process = self._spawn(child.stage, child.port, child.log_file)
+            self._list()
 
     def stop(self) -> None:
         """Let all finish their work in hand; kill those that do not leave in time."""
@@ -119,12 +122,16 @@ class Workers:
                 child.process.kill()
                 child.process.wait(5)
 
-    def _addresses(self) -> list[dict[str, object]]:
+    def _list(self) -> None:
+        """Write the file of addresses, whole: Prometheus may read it at any time."""
         # No label `stage`: the metrics have their own, which it would push aside.
-        return [
+        groups = [
             {"targets": [f"127.0.0.1:{child.port}"], "labels": {"worker": child.name}}
             for child in self._children
         ]
+        part = self._targets.with_suffix(".part")
+        part.write_text(json.dumps(groups, indent=2) + "\n", "utf-8")
+        part.replace(self._targets)
 
     def _spawn(self, stage: str, port: int, log_file: Path) -> subprocess.Popen[bytes]:
         # Its own session: Ctrl-C on the terminal is for us, and we stop the workers in order.

@@ -11,15 +11,20 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from densefusion import tracing
 from densefusion.errors import BrokerError
 from producers.progress import Reporter
 from producers.rows import EXTRA_BYTES, BadRow, Row, cap, url_id
 from schemas import Codec
 from schemas.names import MALFORMED
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 _NO_URL = "the row has no URL"
 _PATIENCE_SECONDS = 60.0
@@ -95,7 +100,7 @@ def publish(
         raise
     except BaseException:
         left = outbox.flush_quietly()
-        log.warning("stopped after %d rows; %d of them not delivered", count, left)
+        log.warning("publishing broken off", extra={"rows": count, "not_delivered": left})
         raise
     if progress is not None:
         progress.update(count, bad)
@@ -121,14 +126,18 @@ class _Outbox:
         """Takes one record; waits while the producer's queue is full."""
         if not self._waiting:
             self._moved = time.monotonic()
+        headers, delivered = self._headers, self._delivered
+        if (span := tracing.sending(self._topic, key)) is not None:
+            headers = tracing.with_span(headers, span)
+            delivered = partial(self._ended, span)
         while True:
             try:
                 self._producer.produce(
                     self._topic,
                     key=key.encode(),
                     value=value,
-                    headers=self._headers,
-                    on_delivery=self._delivered,
+                    headers=headers,
+                    on_delivery=delivered,
                 )
                 break
             except BufferError:
@@ -152,8 +161,13 @@ class _Outbox:
         try:
             self.flush()
         except BrokerError as error:
-            log.error("%s", error)
+            log.error("publishing failed", extra={"error": str(error)})
         return self._waiting + self._failed
+
+    def _ended(self, span: Span, error: KafkaError | None, message: Message) -> None:
+        if error is None:
+            span.end()  # else it was never sent
+        self._delivered(error, message)
 
     def _delivered(self, error: KafkaError | None, _message: Message) -> None:
         self._waiting -= 1

@@ -39,6 +39,7 @@ class Attempt:
             seconds = time.monotonic() - self._started
         metrics.FETCHED.labels(host, status, reason).inc()
         metrics.FETCH_SECONDS.labels(host).observe(seconds)
+        metrics.STEP_SECONDS.labels("fetch", "load").inc(seconds)
         metrics.FETCH_BYTES.labels(host).inc(self._bytes)
 
 
@@ -56,6 +57,16 @@ def fetching(url: str) -> Iterator[Attempt]:
         attempt.ended(url, rejected.reason)
         raise
     attempt.ended(url, "ok")
+
+
+@contextmanager
+def inspecting() -> Iterator[None]:
+    """Time what is done to look into a picture."""
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        metrics.STEP_SECONDS.labels("fetch", "decode").inc(time.monotonic() - started)
 
 
 def host_class(url: str) -> str:

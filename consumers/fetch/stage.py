@@ -45,7 +45,7 @@ from typing import Protocol
 from PIL import Image
 
 from consumers.fetch.body import decode_body
-from consumers.fetch.fetch_metrics import Attempt, fetching
+from consumers.fetch.fetch_metrics import Attempt, fetching, inspecting
 from consumers.fetch.http import Download, HttpClient
 from consumers.fetch.inspect import Inspected, inspect
 from consumers.fetch.recent import Recent
@@ -149,10 +149,11 @@ class Fetch:
     def _examine(self, download: Download) -> tuple[bytes, str, Inspected]:
         """Blocking: the image's bytes, their id, and what they show."""
         settings = self._settings
-        data = decode_body(download.data, download.content_encoding, settings.max_bytes)
-        image = inspect(
-            data, max_pixels=settings.max_pixels, min_short_edge=settings.min_short_edge
-        )
+        with inspecting():
+            data = decode_body(download.data, download.content_encoding, settings.max_bytes)
+            image = inspect(
+                data, max_pixels=settings.max_pixels, min_short_edge=settings.min_short_edge
+            )
         return data, hashlib.sha256(data).hexdigest(), image
 
 

@@ -151,8 +151,9 @@ def build(
 ) -> None:
     """Make the engines ahead of time: in a container's build, or an init container.
 
-    Another precision than fp32 is converted first, measured on the photographs of --images, and
-    refused where it says other things than the original. Each engine is run once.
+    Another precision than fp32 is converted first, by the model's recipe or measured on the
+    photographs of --images, and refused where it says other things than the original. Each engine
+    is run once.
     """
     from densefusion.cli.connect import connected
     from densefusion.engine_store import engine_cache
@@ -161,12 +162,12 @@ def build(
     from engines.build import build as make
     from engines.catalogue.locate import made_folder, set_remote
     from engines.errors import EngineError
-    from engines.precisions import located
+    from engines.precisions import located, usual
     from engines.precisions import make as convert
 
     with told_engines() as settings:
         experts = settings.experts
-        into, where = precision or experts.precision, provider or experts.provider
+        asked, where = precision or experts.precision, provider or experts.provider
         shared = experts.share_engines if share is None else share
         reached = connected(settings) if shared else settings
         cache = engine_cache(reached, on_mismatch="rebuild", share=shared)
@@ -175,6 +176,7 @@ def build(
 
         def one(model: Model) -> dict[str, Any]:
             row: dict[str, Any] = {}
+            into = usual(model, where) if asked == "auto" else asked
             try:
                 located(model, into, provider=where)
             except EngineError:

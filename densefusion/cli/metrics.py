@@ -20,10 +20,12 @@ interface, and list them in `targets.json` in the data folder, which Prometheus 
 | path | |
 |---|---|
 | `/metrics` | what stands below, and the usual `process_*` and `python_*` |
-| `/healthz` | 503 where starting the process anew would help: its loop has not polled for `DENSEFUSION_WORKER__STUCK_AFTER` seconds (90). Brokers or a store that are away are no reason: workers wait for them and go on by themselves |
+| `/healthz` | 503 where starting the process anew would help: its loop has not polled for `DENSEFUSION_WORKER__STUCK_AFTER` seconds (90), or it has been leaving for five minutes. Brokers or a store that are away are no reason: workers wait for them and go on by themselves |
 | `/readyz` | 503 also while it starts (an engine may take minutes), until the group has first answered, while no broker is connected, while the object store fails, and while it leaves. A spare worker, of which there are more than partitions, is ready |
 
 Both answer with JSON that says why, stage by stage, from a thread of their own: a stuck worker still answers.
+In Kubernetes they are the liveness and the readiness probe. No traffic is routed by readiness here; it holds up a
+roll-out whose engine does not open or whose brokers cannot be reached, before it has replaced everybody.
 
 `stage` is `fetch`, `curate`, an expert's name, `fusion` or `dataset`.
 

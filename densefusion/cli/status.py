@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -91,7 +92,10 @@ def _live(watch: Watch, interval: float, console: Console) -> None:
     from densefusion.errors import DependencyError
     from densefusion.status.screen import screen
 
-    with Live(console=console, auto_refresh=False, screen=True) as live:
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        Live(console=console, auto_refresh=False, screen=True) as live,
+    ):
         live.update(Text("reading ..."), refresh=True)
         while True:
             try:

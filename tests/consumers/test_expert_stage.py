@@ -215,5 +215,8 @@ async def test_the_provider_that_really_runs_is_a_metric() -> None:
     stage = make_stage(expert, store())
     await stage.open()
     await stage.close()
-    labels = {"expert": "tagging", "model": "recorder", "provider": "cuda"}
+    labels = {
+        "expert": "tagging", "model": "recorder",
+        "requested": "cpu", "provider": "cuda", "precision": "fp32",
+    }  # fmt: skip
     assert REGISTRY.get_sample_value("densefusion_engine_info", labels) == 1

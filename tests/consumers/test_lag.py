@@ -96,6 +96,22 @@ def test_what_is_in_hand_of_another_partition_is_no_lag_here(
     assert shown("another") == 0 and shown("another", "seconds") == 0
 
 
+def test_a_group_that_has_committed_nothing_yet_is_behind_all_the_same(
+    lanes: Lanes, source: HeldSource
+) -> None:
+    measured = lag("fresh", lanes, source)
+    lanes.add(aged(9))
+    measured.measure({PLACE: fetching(15, 15)}, {PLACE})
+    assert shown("fresh") == 1 and shown("fresh", "seconds") == pytest.approx(9, abs=1)
+
+
+def test_an_end_that_is_behind_what_was_fetched(lanes: Lanes, source: HeldSource) -> None:
+    measured = lag("end", lanes, source)
+    lanes.add(aged(0))
+    measured.measure({PLACE: fetching(15, 1, committed=5)}, {PLACE})
+    assert shown("end") == 10
+
+
 def test_seconds_are_the_age_of_the_oldest(lanes: Lanes, source: HeldSource) -> None:
     measured = lag("age", lanes, source)
     lanes.add(aged(30))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from engines.catalogue import catalogue, locate
+from tests.densefusion.s3_server import S3Server
 from tests.engines.range_server import RangeServer
 
 ROOT = Path(__file__).parent.parent.parent
@@ -49,7 +51,7 @@ source.files."tagger.onnx" = "{hashlib.sha256(TAGGER).hexdigest()}"
     return tmp_path
 
 
-def engines(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def engines(folder: Path, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
@@ -57,6 +59,7 @@ def engines(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         "DENSEFUSION_EXPERTS__CATALOGUE": str(folder / "own.toml"),
         "DENSEFUSION_EXPERTS__MODELS": str(folder / "models"),
         "DENSEFUSION_EXPERTS__ENGINES": str(folder / "engines"),
+        **settings,
     }
     return subprocess.run(
         [sys.executable, "-m", "densefusion", "engines", *arguments],
@@ -104,6 +107,34 @@ def test_a_provider_that_is_not_here_is_an_error(folder: Path) -> None:
     done = engines(folder, "build", "--model", "efficientnet-lite0", "--provider", "tensorrt")
     assert done.returncode == 1
     assert "lacks TensorrtExecutionProvider" in done.stderr
+    one = ("--model", "efficientnet-lite0", "--provider", "tensorrt-direct")
+    direct = engines(folder, "build", *one)
+    assert direct.returncode == 1
+    assert "tensorrt-direct was asked for, and is not to be had: " in direct.stderr
+    assert "no NVIDIA driver" in direct.stderr
+
+
+def test_what_was_made_is_shared_and_taken(folder: Path) -> None:
+    """One machine makes FP16, another finds it in the object store, and converts nothing."""
+    fp16 = ("build", "--model", "own-tagger", "--precision", "fp16", "--share", "--json")
+    assert engines(folder, "pull", "--model", "own-tagger").returncode == 0
+    with S3Server() as store:
+        settings = {
+            "DENSEFUSION_KAFKA__BOOTSTRAP": "127.0.0.1:1",
+            "DENSEFUSION_STORE__ENDPOINT": store.endpoint,
+            "DENSEFUSION_STORE__ACCESS_KEY": "a",
+            "DENSEFUSION_STORE__SECRET_KEY": "s",
+        }
+        first = engines(folder, *fp16, "--images", str(ROOT / "examples"), **settings)
+        assert first.returncode == 0, first.stderr
+        (row,) = json.loads(first.stdout)
+        assert row["shared"] == ["fp16.json", "fp16.onnx"]
+        assert row["agreement"] > 0.9
+        shutil.rmtree(folder / "models" / "own-tagger")
+        second = engines(folder, *fp16, **settings)
+    assert second.returncode == 0, second.stderr
+    (row,) = json.loads(second.stdout)
+    assert row["path"].endswith("fp16.onnx") and "agreement" not in row
 
 
 def test_what_is_asked_wrongly(folder: Path) -> None:

@@ -167,3 +167,13 @@ def test_a_days_mean_and_peak_are_what_was_asked_for(factor: float) -> None:
 def test_a_month_has_no_more_steps_than_a_few_days() -> None:
     assert default_step(DAY) == 1
     assert math.ceil(30 * DAY / default_step(30 * DAY)) <= 120_000
+
+
+def test_markers_hold_workers_where_the_threshold_is_below_the_partitions() -> None:
+    def left(markers: bool) -> int:
+        rules = Rules(4, maximum=8, stabilisation=60)
+        stages = [StageModel("only", 10.0, 1, rules=rules, markers=markers)]
+        return simulate(stages, Load(0.001, seconds=HOUR), 16).stages[0].workers[0]
+
+    assert left(markers=False) == 1
+    assert left(markers=True) == 4

@@ -235,3 +235,36 @@ def test_ones_own_rate_of_a_gpu_is_taken_as_it_is() -> None:
     done = CliRunner().invoke(app, [*arguments, "--gpu-images-per-second", "ocr=40"])
     stages = {each["stage"]: each for each in json.loads(done.output)["stages"]}
     assert stages["ocr"]["images_per_second_each"] == 40
+
+
+@pytest.mark.parametrize(
+    ("figure", "value", "limit"),
+    [
+        ("kafka.broker_mb_s", 0.1, "throughput"),
+        ("kafka.broker_disk_tb", 0.01, "disk"),
+        ("kafka.broker_partitions", 100, "partitions"),
+        ("kafka.retention_days", 7, "replication"),
+    ],
+)
+def test_brokers_are_as_many_as_the_hardest_limit_asks_for(
+    figure: str, value: float, limit: str
+) -> None:
+    costs = load()
+    costs.give(figure, value, "test")
+    stored = plan(Request(1e7), costs).storage
+    replicas = plan(Request(1e7), costs).partitions * 10 * 3  # topics, replicas
+    expected = {
+        "throughput": 3 * stored.kafka_mb_s / value,  # every byte is written three times
+        "disk": stored.kafka_disk_gb / 1000 / value,
+        "partitions": replicas / value,
+        "replication": 3,
+    }
+    assert (stored.broker_limit, stored.brokers) == (limit, math.ceil(expected[limit]))
+
+
+def test_images_that_are_left_are_a_complaint_however_young_the_others_are() -> None:
+    request = Request(1e6)
+    outcome = run(plan(request, load()), Load(1e6, seconds=3600), Trouble(), step=15)
+    assert complaints(outcome, 600) == []
+    outcome.drained, outcome.left = None, 7
+    assert complaints(outcome, 600) == ["not drained: 7 images are left"]

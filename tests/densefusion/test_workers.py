@@ -159,3 +159,21 @@ def test_addresses_of_metrics_are_listed_while_workers_run(
     assert all(address.startswith("127.0.0.1:") for address in addresses)
     workers.stop()
     assert not (tmp_path / TARGETS).exists()
+
+
+def test_a_worker_that_is_started_again_gets_another_port(
+    start: Callable[..., ScriptedWorkers], tmp_path: Path
+) -> None:
+    """The old one may be why it ended: somebody else listens on it."""
+
+    def addresses() -> list[str]:
+        groups = json.loads((tmp_path / TARGETS).read_text("utf-8"))
+        return [address for group in groups for address in group["targets"]]
+
+    workers = start(["fetch"], fetch="raise SystemExit(3)")
+    before = addresses()
+    workers._children[0].process.wait(10)
+    workers.check()
+    (after,) = addresses()
+    assert after not in before
+    assert after == f"127.0.0.1:{workers._children[0].port}"

@@ -1,4 +1,4 @@
-"""What `/healthz` and `/readyz` say of workers that are stuck, spare, or left alone, on real servers."""
+"""What `/healthz` and `/readyz` say of workers that are stuck, spare, or alone, on real servers."""
 
 from __future__ import annotations
 

@@ -29,6 +29,11 @@ def outcomes() -> Counter[tuple[str, str, str]]:
     )
 
 
+def step(name: str) -> float:
+    labels = {"stage": "fetch", "step": name}
+    return REGISTRY.get_sample_value("densefusion_step_seconds_total", labels) or 0.0
+
+
 def value(name: str) -> float:
     labels = {"host_class": "address"}
     return REGISTRY.get_sample_value(f"densefusion_fetch_{name}", labels) or 0.0
@@ -52,10 +57,11 @@ async def test_outcomes_of_a_real_server(server: HostileServer) -> None:
 
 
 async def test_a_picture_that_is_refused_was_downloaded_all_the_same(server: HostileServer) -> None:
-    before = outcomes()
+    before, loaded, decoded = outcomes(), step("load"), step("decode")
     async with opened(quick(server, min_short_edge=10_000)) as stage:
         assert await reason(stage, server.url("/photo.jpg")) == "too-small"
     assert outcomes() - before == {("address", "200", "too-small"): 1}
+    assert step("load") > loaded and step("decode") > decoded
 
 
 async def test_what_we_broke_off_ourselves_is_no_outcome(server: HostileServer) -> None:
