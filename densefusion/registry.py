@@ -5,6 +5,7 @@ The client's exceptions end here: a worker that took them for a record's would g
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ from schemas.registry import ConfluentRegistry
 T = TypeVar("T")
 _SETTINGS = "DENSEFUSION_KAFKA__REGISTRY"
 _LOGIN = (401, 403)
+_USER = re.compile(r"//[^/@]*@")
 
 
 class Registry:
@@ -35,9 +37,10 @@ class Registry:
 
     def __init__(self, settings: Kafka) -> None:
         self._settings = settings
-        self._url = settings.schema_registry or ""
+        url = settings.schema_registry or ""
+        self._url = _USER.sub("//", url)  # for messages
         try:
-            self._registry = ConfluentRegistry(self._url, registry_options(settings.registry))
+            self._registry = ConfluentRegistry(url, registry_options(settings.registry))
         except (ValueError, TypeError, OSError) as error:
             raise SettingsError(f"Schema Registry {self._url}: {error}") from error
 

@@ -233,6 +233,7 @@ class Caption(BaseModel):
     )
     model: str | None = Field(None, description="Model to ask for.")
     api_key: SecretStr = Field(SecretStr(""), description="Else OPENAI_API_KEY.")
+    api_key_file: Path | None = Field(None, description="File that holds it.")
     max_tokens: int = Field(512, ge=1, description="Of one caption.")
     temperature: float = Field(0.2, ge=0, le=2, description="Of the model's sampling.")
     concurrency: int = Field(32, ge=1, description="Requests at the same time.")

@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 
 from tests.autoscaling.report import Report
+from tests.autoscaling.targets import Target
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
@@ -20,6 +21,10 @@ _COLOURS = {
 }  # fmt: skip
 
 
+def _label(target: Target) -> str:
+    return " + ".join(target.stages)
+
+
 def draw(report: Report, file: Path) -> None:
     """Write a PNG. Zero is the burst."""
     at = np.array([sample.at for sample in report.samples]) - report.burst_at
@@ -28,7 +33,7 @@ def draw(report: Report, file: Path) -> None:
     )
     for target in report.targets:
         colour, name = _COLOURS[target.name], target.name
-        lag.plot(at, [s.lags[name] for s in report.samples], color=colour, label=name)
+        lag.plot(at, [s.lags[name] for s in report.samples], color=colour, label=_label(target))
         asked = [s.asked[name] for s in report.samples]
         workers.step(at, asked, where="post", color=colour, linewidth=2)
     seen_at = np.array([each.at for each in report.progress]) - report.burst_at
@@ -58,7 +63,7 @@ def draw(report: Report, file: Path) -> None:
         panel.spines[["top", "right"]].set_visible(False)
     lag.annotate("drained", (report.drained, lag.get_ylim()[1] * 0.92), xytext=(4, 0),
                  textcoords="offset points", color="0.4", fontsize=9)  # fmt: skip
-    lag.legend(frameon=False)
+    lag.legend(framealpha=1, edgecolor="none")
     workers.legend(frameon=False)
     rate.legend(frameon=False)
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -17,7 +17,9 @@ from pydantic import SecretStr
 
 from consumers.roster import make_topics
 from densefusion import clients, topics
+from densefusion.errors import BrokerError
 from densefusion.settings import Settings, environment
+from densefusion.topics import Topic
 from deploy.kafka.cluster import KafkaCluster
 from tests.autoscaling.lag import BrokerLag
 from tests.autoscaling.loop import Loop
@@ -34,6 +36,7 @@ from tests.chaos.supervisor import ROOT, Supervisor
 from tests.chaos.watching import Watch
 
 log = logging.getLogger("autoscaling")
+_KNOWN_SECONDS = 60.0
 _QUIET = 2  # looks at the minimum before the end
 
 
@@ -75,7 +78,7 @@ def run(options: Options) -> Report:
         found = client.verify(topics.all_topics(ROSTER))
         identity = uuid.uuid4().hex
         cluster.wait_ready()  # topics that are new may have no leader yet
-        watch = stack.enter_context(Watch(settings, identity, found))
+        watch = stack.enter_context(_watch(settings, identity, found))
         supervisor = Supervisor(
             {each.name: each.stages for each in wanted},
             _environment(settings, packages, options), folder / "workers",
@@ -107,6 +110,18 @@ def run(options: Options) -> Report:
             options.images, options.device_seconds, wanted, loop.samples, course.progress,
             course.burst_at, course.drained_at, verdict, supervisor.exits, left, stuck,
         )  # fmt: skip
+
+
+def _watch(settings: Settings, run_id: str, found: dict[str, Topic]) -> Watch:
+    """A broker that is asked may not have heard yet who leads a topic that is new."""
+    until = time.monotonic() + _KNOWN_SECONDS
+    while True:
+        try:
+            return Watch(settings, run_id, found)
+        except BrokerError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.5)
 
 
 class _Course:

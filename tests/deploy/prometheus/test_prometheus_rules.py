@@ -89,8 +89,7 @@ def test_names_exist(rule: dict[str, Any]) -> None:
         assert set(each.matchers) <= labels
         known |= labels
     for by, metrics in grouping(rule["expr"]):
-        for metric in metrics:
-            assert by <= labels_of(metric, recorded), metric
+        assert by <= set().union(*(labels_of(metric, recorded) for metric in metrics)), metrics
     assert matching(rule["expr"]) <= known
     if "record" in rule:  # level:metric:operation, the level being the labels that are left
         assert _level(rule["record"]) <= known
