@@ -21,7 +21,7 @@ test: $(VENV)/dev.stamp  ## lint, types, and all tests
 	for check in "ruff check" "ruff format --check" mypy; do \
 	  echo "$$check"; $(BIN)/$$check || failed="$$failed [$$check]"; \
 	done; \
-	$(BIN)/pytest || exit $$?; \
+	$(BIN)/pytest -n 2 --dist loadgroup || exit $$?; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 bench: $(VENV)/dev.stamp  ## time each expert, and the whole stream beside a bare loop
@@ -31,8 +31,8 @@ bench: $(VENV)/dev.stamp  ## time each expert, and the whole stream beside a bar
 chaos: $(VENV)/dev.stamp  ## 20,000 images through the stream under 100 faults, and the ledger (ARGS="--seed 2")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-kafka: $(VENV)/local.stamp  ## three Apache Kafka brokers on this machine until Ctrl-C (needs Java 17 and Maven)
-	$(BIN)/python -m deploy.kafka
+kafka: $(VENV)/local.stamp  ## three Apache Kafka brokers on this machine until Ctrl-C (needs Java 17 and Maven; ARGS=--secure: TLS and users)
+	$(BIN)/python -m deploy.kafka $(ARGS)
 
 clean:  ## remove the virtual environment, the demo and caches; the data in densefusion-data stay
 	rm -rf $(VENV) .venv-peers $(OUT) .pytest_cache .mypy_cache .ruff_cache .hypothesis
