@@ -7,10 +7,12 @@ the topics beside the workers, and commits nothing.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from tenacity import retry, retry_if_exception, stop_after_delay, wait_fixed
 
 from densefusion import clients, topics
 from densefusion.attempts import ATTEMPT
@@ -22,6 +24,12 @@ from schemas import Codec, SchemaError
 # A dead letter of one of these ends its URL; an expert's costs a prior, the dataset's a row.
 _ENDING = {"fetch", "curate", "fusion"}
 _TIMEOUT = 15.0
+_PASSING = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError._WAIT_COORD,
+    KafkaError._TRANSPORT,
+}
 
 
 @dataclass(slots=True)
@@ -102,9 +110,8 @@ class Ledger:
             }
         )
         try:
-            committed = group.committed(
-                [TopicPartition(*place) for place in self._last], timeout=_TIMEOUT
-            )
+            places = [TopicPartition(*place) for place in self._last]
+            committed = _again(group.committed, places, _TIMEOUT)
         except KafkaException as error:
             raise BrokerError(f"committed offsets: {error.args[0].str()}") from error
         finally:
@@ -116,7 +123,7 @@ class Ledger:
             for number in range(topic.partitions):
                 place = TopicPartition(topic.name, number)
                 try:
-                    _, end = self._consumer.get_watermark_offsets(place, _TIMEOUT)
+                    _, end = _again(self._consumer.get_watermark_offsets, place, _TIMEOUT)
                 except KafkaException as error:
                     raise BrokerError(f"{topic.name}: {error.args[0].str()}") from error
                 yield TopicPartition(topic.name, number, end)
@@ -140,3 +147,19 @@ class Ledger:
             stage = headers.get("dead-letter-stage") or b""
             if isinstance(stage, bytes) and stage.decode() in _ENDING:
                 self.counts.ended_by_dead_letter += 1
+
+
+def _passes(error: KafkaException) -> bool:
+    known: KafkaError = error.args[0]
+    return known.retriable() or known.code() in _PASSING
+
+
+@retry(
+    stop=stop_after_delay(_TIMEOUT),
+    wait=wait_fixed(0.2),
+    retry=retry_if_exception(lambda error: isinstance(error, KafkaException) and _passes(error)),
+    reraise=True,
+)
+def _again(call: Callable[..., Any], *args: Any) -> Any:
+    """A call to the brokers; again where that may help, as right after topics were made."""
+    return call(*args)
