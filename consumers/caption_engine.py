@@ -6,6 +6,7 @@ import os
 
 from densefusion.errors import SettingsError
 from densefusion.settings import Caption
+from densefusion.settings_security import secret
 from engines.captions import CaptionEngine
 
 
@@ -13,7 +14,8 @@ def caption_engine(settings: Caption) -> CaptionEngine:
     """`compose`, unless a model server is named.
 
     Raises:
-        SettingsError: ``openai`` without a base URL, or with one that cannot be.
+        SettingsError: ``openai`` without a base URL, or with one that cannot be, or without the
+            file of its key.
     """
     # Imported here: each brings what only it needs, and every worker imports this module.
     if settings.engine == "compose" or (settings.engine is None and settings.base_url is None):
@@ -26,12 +28,14 @@ def caption_engine(settings: Caption) -> CaptionEngine:
         )
     from engines.captions.openai import OpenAI
 
-    key = settings.api_key.get_secret_value() or os.environ.get("OPENAI_API_KEY", "")
     try:
+        key = secret(settings.api_key, settings.api_key_file) or os.environ.get(
+            "OPENAI_API_KEY", ""
+        )
         return OpenAI(
             base_url=settings.base_url,
             model=settings.model,
-            api_key=key,
+            api_key=key or os.environ.get("OPENAI_API_KEY", ""),
             max_tokens=settings.max_tokens,
             temperature=settings.temperature,
             concurrency=settings.concurrency,
@@ -41,5 +45,5 @@ def caption_engine(settings: Caption) -> CaptionEngine:
             price_in=settings.price_in,
             price_out=settings.price_out,
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise SettingsError(f"caption engine: {error}") from error

@@ -9,9 +9,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
+
+
+def _blank(value: object) -> object:
+    return None if value == "" else value
+
+
+# Templates of deployments set variables to nothing.
+File = Annotated[Path | None, BeforeValidator(_blank)]
 
 
 def secret(value: SecretStr, file: Path | None) -> str:
@@ -46,20 +54,22 @@ def twice(**pairs: tuple[SecretStr, Path | None]) -> Iterator[str]:
 class Login(BaseModel):
     """A user's name and password, and TLS."""
 
-    username: str | None = Field(None, description="User to log in as.")
+    username: Annotated[str | None, BeforeValidator(_blank)] = Field(
+        None, description="User to log in as."
+    )
     password: SecretStr = Field(SecretStr(""), description="Its password,")
-    password_file: Path | None = Field(None, description="or a file that holds it.")
-    ca: Path | None = Field(
+    password_file: File = Field(None, description="or a file that holds it.")
+    ca: File = Field(
         None,
         description="PEM file of the CA that signed the server's certificate. Without it: those "
         "that the system trusts.",
     )
-    certificate: Path | None = Field(
+    certificate: File = Field(
         None, description="PEM file of our own certificate and its chain (mutual TLS),"
     )
-    key: Path | None = Field(None, description="and of its private key.")
+    key: File = Field(None, description="and of its private key.")
     key_password: SecretStr = Field(SecretStr(""), description="Where the key is encrypted,")
-    key_password_file: Path | None = Field(None, description="or a file that holds it.")
+    key_password_file: File = Field(None, description="or a file that holds it.")
 
     @property
     def has_password(self) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import BaseModel, Field, SecretStr, model_validator
 
-from densefusion.settings_security import twice, unreadable
+from densefusion.settings_security import File, twice, unreadable
 
 
 class Store(BaseModel):
@@ -16,17 +14,17 @@ class Store(BaseModel):
         None, description="host:port of the S3 server. Without it: the embedded stack's."
     )
     secure: bool = Field(False, description="Use TLS.")
-    ca: Path | None = Field(
+    ca: File = Field(
         None,
         description="PEM file of the CA that signed the store's certificate. Without it: those "
-        "that come with certifi, or SSL_CERT_FILE.",
+        "that the system trusts.",
     )
     bucket: str = Field("densefusion", description="Bucket for images and dataset.")
     region: str = Field("us-east-1", description="Region to sign for.")
     access_key: SecretStr = Field(SecretStr(""), description="Else AWS_ACCESS_KEY_ID.")
-    access_key_file: Path | None = Field(None, description="File that holds it.")
+    access_key_file: File = Field(None, description="File that holds it.")
     secret_key: SecretStr = Field(SecretStr(""), description="Else AWS_SECRET_ACCESS_KEY.")
-    secret_key_file: Path | None = Field(None, description="File that holds it.")
+    secret_key_file: File = Field(None, description="File that holds it.")
     timeout: float = Field(30, gt=0, description="Seconds for one request.")
     retry_for: float = Field(180, gt=0, description="Seconds to retry before the worker stops.")
     connections: int = Field(16, ge=1, le=256, description="Requests at the same time, a worker.")

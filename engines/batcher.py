@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import bisect
 import math
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from engines.errors import EngineError
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+class Observer(Protocol):
+    """Is told what a batcher does; from any thread."""
+
+    def queue(self, rows: Callable[[], int]) -> None:
+        """`rows()` are waiting or in `run`."""
+
+    def waited(self, seconds: float) -> None:
+        """The items of a batch waited for so long, all together."""
+
+    def ran(self, rows: int, seconds: float) -> None:
+        """`run` took so long for a batch."""
 
 
 class Batcher(Generic[T, R]):
@@ -42,6 +56,7 @@ class Batcher(Generic[T, R]):
         max_waiting: items that wait at the most, before `submit` itself has to wait.
         name: names the threads.
         pool: what runs `run`, instead of threads of its own.
+        observer: is told what happens.
     """
 
     def __init__(
@@ -56,6 +71,7 @@ class Batcher(Generic[T, R]):
         max_wait: float = 0.0,
         max_waiting: int | None = None,
         pool: Executor | None = None,
+        observer: Observer | None = None,
     ) -> None:
         if max_batch < 1 or workers < 1 or ahead < 0:
             raise ValueError("max_batch and workers must be at least 1, ahead at least 0")
@@ -75,6 +91,10 @@ class Batcher(Generic[T, R]):
         self._running: set[asyncio.Future[list[R | BaseException]]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._in_run = 0
+        self._observer = observer
+        if observer is not None:
+            observer.queue(lambda: len(self._waiting) + self._in_run)
 
     @property
     def waiting(self) -> int:
@@ -122,6 +142,7 @@ class Batcher(Generic[T, R]):
             batch = self._take(count)
             if not batch:
                 continue
+            self._in_run += len(batch)
             running = loop.run_in_executor(self._pool, self._answer, [item for item, _ in batch])
             self._running.add(running)
             running.add_done_callback(partial(self._settle, [answer for _, answer in batch]))
@@ -163,10 +184,14 @@ class Batcher(Generic[T, R]):
     def _take(self, count: int) -> list[tuple[T, asyncio.Future[R]]]:
         """The next items, at most `count`; those whose caller was cancelled are dropped."""
         batch: list[tuple[T, asyncio.Future[R]]] = []
+        now, waited = asyncio.get_running_loop().time(), 0.0
         while self._waiting and len(batch) < count:
-            item, answer, _ = self._pop()
+            item, answer, since = self._pop()
             if not answer.done():
                 batch.append((item, answer))
+                waited += now - since
+        if self._observer is not None:
+            self._observer.waited(waited)
         return batch
 
     def _pop(self) -> tuple[T, asyncio.Future[R], float]:
@@ -178,6 +203,7 @@ class Batcher(Generic[T, R]):
     ) -> None:
         """Answer the callers of a batch that ended, and go on with what waits."""
         self._running.discard(done)
+        self._in_run -= len(answers)
         self._dispatch()  # before the answers: a worker is free
         failure = EngineError("cancelled") if done.cancelled() else done.exception()
         results = [failure] * len(answers) if failure else done.result()
@@ -191,8 +217,11 @@ class Batcher(Generic[T, R]):
 
     def _answer(self, items: list[T]) -> list[R | BaseException]:
         """A result or an exception for each item. Runs in a worker thread."""
+        started = time.monotonic()
         try:
             results = self._run(items)
+            if self._observer is not None:
+                self._observer.ran(len(items), time.monotonic() - started)
             if len(results) != len(items):
                 raise EngineError(f"{self._name}: {len(results)} results for {len(items)} items")
             return list(results)

@@ -144,13 +144,18 @@ def _reader_rows(
         for name in (models.DETECTOR, models.RECOGNISER, models.CLASSIFIER)
     )
     plain = Reader(TextDetector(find), TextRecogniser(read), OrientationClassifier(turn))
-    served = Reader.load(provider=provider, max_batch=max(batches))
-    agrees, measure = characters(texts(plain), texts(served)), "characters"
-    about = models.NAME, "ocr, the whole", served.provider, "as served"
+    wanted = texts(plain)
+    readers = [
+        Reader.load(provider=provider, max_batch=max(batches), precision=each)
+        for each in ("fp32", "auto")
+    ]
     rows = []
-    for size in batches:
-        ms, rate = timed(served.read, photographs, size, seconds, runs(served.provider))
-        rows.append(Row(*about, size, "picture", ms, rate, agrees, measure))
+    for served in {reader.precision: reader for reader in readers}.values():
+        agrees = characters(wanted, texts(served))
+        about = models.NAME, "ocr, the whole", served.provider, served.precision
+        for size in batches:
+            ms, rate = timed(served.read, photographs, size, seconds, runs(served.provider))
+            rows.append(Row(*about, size, "picture", ms, rate, agrees, "characters"))
     return rows
 
 

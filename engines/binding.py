@@ -24,7 +24,7 @@ Pin = Callable[[int, int], Callable[[], None]]
 
 
 class Binding:
-    """Buffers bound to a session (`engines.session.Session.bind`).
+    """Buffers bound to a session; page-locked, where it is a GPU's.
 
     For one thread at a time; several bindings of one session may run side by side.
 

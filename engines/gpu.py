@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from engines.errors import EngineError
@@ -81,12 +83,26 @@ def pin(address: int, size: int, load: Loader = ctypes.CDLL) -> Callable[[], Non
 
 
 def library(names: Sequence[str], load: Loader) -> Any | None:
+    """The first that can be loaded: the system's, or that of one of NVIDIA's Python packages."""
     for name in names:
-        try:
-            return load(name)
-        except OSError:
-            continue
+        for path in [name, *_packaged(name)]:
+            try:
+                return load(path)
+            except OSError:
+                continue
     return None
+
+
+def _packaged(name: str) -> list[str]:
+    """Where ``nvidia-cuda-runtime`` and its like put it: no loader looks there by itself."""
+    spec = find_spec("nvidia")
+    folders = (spec.submodule_search_locations if spec is not None else None) or []
+    return [
+        str(path)
+        for folder in folders
+        for place in ("lib", "bin", "bin/x86_64")
+        for path in sorted(Path(folder).glob(f"*/{place}/{name}"))
+    ]
 
 
 def _attribute(driver: Any, number: int, device: ctypes.c_int) -> int:

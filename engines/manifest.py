@@ -94,8 +94,8 @@ def manifest(
         precision=precision,
         shapes=shapes_of(contract),
         options=",".join(f"{key}={value}" for key, value in sorted((options or {}).items())),
-        onnxruntime=ort.__version__,
-        tensorrt=tensorrt_version() if provider == "tensorrt" else NONE,
+        onnxruntime=NONE if provider == "tensorrt-direct" else ort.__version__,
+        tensorrt=tensorrt_version() if provider.startswith("tensorrt") else NONE,
         # The driver's only where onnxruntime does not say: a newer driver runs the same engine.
         cuda=str(getattr(ort, "cuda_version", "") or found.cuda),
         hardware=f"{found.architecture} {platform.machine()}",

@@ -3,23 +3,57 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import cv2
 import numpy as np
 
-from engines.catalogue import Model, locate, models_folder
+from engines.catalogue import Model, locate
+from engines.catalogue.locate import fetched, made_folder
+from engines.eight_bits import multiplies_exactly
 from engines.errors import EngineError
 from engines.manifest import Precision, sha256
+from engines.recipes import made, recipe
 from engines.session import Session
 
 if TYPE_CHECKING:
     from engines.optimise import Agreement
 
+log = logging.getLogger("densefusion.engines")
+
+Asked = Literal["auto", "fp32", "fp16", "int8"]
 _CALIBRATION_RUNS = 200  # at the most: more tell INT8 nothing new
+
+
+def chosen(
+    models: Sequence[Model], asked: Asked, *, provider: str = "cpu"
+) -> tuple[list[Path], Precision]:
+    """The files of models that go together, and their precision.
+
+    `auto` is INT8 where that is `usual` for every one of them; the files are made if need be. Else
+    it is FP32, and so it is where they cannot be made, which is logged: the same findings, later.
+
+    Raises:
+        EngineError: a file is not there.
+    """
+    if asked != "auto":
+        return [located(model, asked, provider=provider) for model in models], asked
+    if all(usual(model, provider) == "int8" for model in models):
+        try:
+            return [located(model, "int8") for model in models], "int8"
+        except EngineError as error:
+            log.warning("it goes on in fp32, which is slower: %s", error)
+    return [located(model, provider=provider) for model in models], "fp32"
+
+
+def usual(model: Model, provider: str = "cpu") -> Precision:
+    """INT8 for a model with a recipe on a CPU that multiplies 8-bit numbers exactly, else FP32."""
+    eight = provider == "cpu" and multiplies_exactly() and recipe(model) is not None
+    return "int8" if eight else "fp32"
 
 
 def located(
@@ -31,6 +65,9 @@ def located(
 ) -> Path:
     """The ONNX file of a model in a precision.
 
+    INT8 for the CPU is made by the model's recipe, if it has one and nobody has made it of
+    photographs of their own.
+
     Raises:
         EngineError: it is not there, or was made from another file than the model's; the message
             says how to get it.
@@ -39,6 +76,11 @@ def located(
     if precision == "fp32":
         return original
     path = optimised(model, precision, provider, folder)
+    if not path.with_suffix(".json").is_file():
+        fetched(model, folder)
+    by_recipe = precision == "int8" and provider == "cpu" and recipe(model) is not None
+    if by_recipe and not path.with_suffix(".json").is_file():
+        return made(model)
     make = (
         f"run `densefusion engines build --model {model.name} --precision {precision} "
         f"--provider {provider}`"
@@ -63,7 +105,7 @@ def optimised(
     INT8 for a GPU is another file than for the CPU: TensorRT takes symmetric ranges alone.
     """
     name = f"{precision}-symmetric" if precision == "int8" and provider != "cpu" else precision
-    return (folder or models_folder()) / model.name / model.version / f"{name}.onnx"
+    return made_folder(model, folder) / f"{name}.onnx"
 
 
 def make(
@@ -97,7 +139,15 @@ def make(
     target = optimised(model, precision, provider, folder)
     fresh = target.with_name(f".new-{target.name}")
     try:
-        optimise(original, precision, fresh, calibration=calibration, symmetric=provider != "cpu")
+        known = recipe(model) if precision == "int8" else None
+        optimise(
+            original,
+            precision,
+            fresh,
+            calibration=calibration,
+            keep=known.keep if known else (),
+            symmetric=provider != "cpu",
+        )
         found = agreement(
             model.task, reference, Session(fresh, threads=0), photographs, prepare=prepare
         )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from confluent_kafka.schema_registry import Schema as Registered
 from confluent_kafka.schema_registry import SchemaRegistryClient
@@ -12,10 +14,16 @@ from schemas.files import Schema
 
 
 class ConfluentRegistry:
-    """`schemas.codec.Registry` over HTTP; the client caches ids and schemas."""
+    """`schemas.codec.Registry` over HTTP; the client caches ids and schemas.
 
-    def __init__(self, url: str) -> None:
-        self._client = SchemaRegistryClient({"url": url, "timeout": 10})
+    Args:
+        options: further ones of `SchemaRegistryClient`, such as those of a login and TLS.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any] | None = None) -> None:
+        # Asked from an event loop: three short tries, some five seconds at the most.
+        tries = {"timeout": 5, "max.retries": 2, "retries.wait.ms": 200, "retries.max.wait.ms": 500}
+        self._client = SchemaRegistryClient({"url": url, **tries, **(options or {})})
 
     def register(self, subject: str, schema: Schema) -> int:
         plain = {key: value for key, value in schema.items() if not key.startswith("__")}

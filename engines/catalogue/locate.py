@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from engines.catalogue.model import Bundled, Folder, Hub, Model, Package
 from engines.errors import EngineError
@@ -13,7 +14,15 @@ _ENGINES = Path(__file__).parent.parent
 ONNX = "model.onnx"  # what an export writes
 
 
+class Remote(Protocol):
+    """Where machines share what they made of models."""
+
+    def fetch(self, model: Model, folder: Path) -> bool:
+        """Put there what is shared of `model` and is not there yet; False: nothing is shared."""
+
+
 _configured: list[Path] = []
+_remote: list[Remote] = []
 
 
 def models_folder() -> Path:
@@ -26,6 +35,21 @@ def models_folder() -> Path:
 def set_models_folder(folder: Path | None) -> None:
     """For this process; None: the user's cache again."""
     _configured[:] = [] if folder is None else [folder]
+
+
+def set_remote(remote: Remote | None) -> None:
+    """For this process: what is asked for files that are not here; None: nobody."""
+    _remote[:] = [] if remote is None else [remote]
+
+
+def made_folder(model: Model, folder: Path | None = None) -> Path:
+    """Where what is made of a model lies: its export, with card and tokenizer; other precisions."""
+    return (folder or models_folder()) / model.name / model.version
+
+
+def fetched(model: Model, folder: Path | None = None) -> bool:
+    """Whether the remote had something of the model; it is in `made_folder` then."""
+    return any(remote.fetch(model, made_folder(model, folder)) for remote in _remote)
 
 
 def source_folder(source: Hub, folder: Path | None = None) -> Path:
@@ -44,6 +68,8 @@ def locate(model: Model, folder: Path | None = None) -> Path:
     """
     path = expected(model, folder)
     if path.is_file():
+        return path
+    if model.export is not None and fetched(model, folder) and path.is_file():
         return path
     match model.source:
         case Bundled():
@@ -76,7 +102,7 @@ def expected(model: Model, folder: Path | None = None) -> Path:
             return Path(path).expanduser()
         case Hub() as hub:
             if model.export is not None:
-                return (folder or models_folder()) / model.name / model.version / ONNX
+                return made_folder(model, folder) / ONNX
             return source_folder(hub, folder) / next(iter(hub.files))
 
 

@@ -162,13 +162,46 @@ class Model:
     export: str | None = None
     views: int = 1
 
-    def serving(self, pictures: int) -> Model:
+    @property
+    def batch_axis(self) -> str | None:
+        """The axis of the batch: the first of the first input; None where that has one size."""
+        first = self.inputs[0].shape[0]
+        return first if isinstance(first, str) else None
+
+    @property
+    def buckets(self) -> tuple[int, ...]:
+        """Batch sizes to tune for and to pad to: powers of two (of pictures), and the largest.
+
+        None where another axis varies too: each of its sizes is a new shape anyhow.
+        """
+        bounds = {axis: size for port in self.inputs for axis, size in port.axes.items()}
+        batch = bounds.pop(self.batch_axis or "", None)
+        if batch is None or any(size.min != size.max for size in bounds.values()):
+            return ()
+        sizes = {batch.max}
+        size = self.views
+        while size < batch.max:
+            sizes |= {size} if size >= batch.min else set()
+            size *= 2
+        return tuple(sorted(sizes))
+
+    def serving(self, pictures: int, side: int = 0) -> Model:
         """The same model with bounds for batches of so many pictures, or the usual ones if these
-        are wider. What is built ahead and what a worker opens go by this one rule."""
-        bounds = self.inputs[0].axes.get(BATCH)
-        if bounds is None or self.views * pictures <= bounds.max:
-            return self
-        return self.bounded(n=replace(bounds, max=self.views * pictures))
+        are wider. What is built ahead and what a worker opens go by this one rule.
+
+        Args:
+            side: the longest side of a picture, in pixels, for a model that takes several.
+        """
+        wanted = {BATCH: self.views * pictures}
+        if self.task == "ocr-detection":
+            wanted |= {"height": side, "width": side}
+        axes = {axis: bounds for port in self.inputs for axis, bounds in port.axes.items()}
+        wider = {
+            axis: replace(axes[axis], max=most)
+            for axis, most in wanted.items()
+            if axis in axes and most > axes[axis].max
+        }
+        return self.bounded(**wider) if wider else self
 
     def bounded(self, **axes: Range) -> Model:
         """The same model with other bounds for these axes.

@@ -6,20 +6,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engines.full.card import Card
+from engines.full.card import Picture
 from engines.full.pictures import prepare
 from engines.session import Session
+
+OUTPUT = "embedding"
 
 
 class Embedder:
     """Args:
-    session: of an export's `siglip2-image` or `dinov2`.
-    card: the one beside it.
+    session: of a model with an output `embedding`: an export's `siglip2-image` or `dinov2`, or the
+        starter's tagger.
+    picture: how a picture becomes its input.
     """
 
-    def __init__(self, session: Session, card: Card) -> None:
+    def __init__(self, session: Session, picture: Picture) -> None:
         self._session = session
-        self._picture = card.pictured()
+        self._picture = picture
+        self._output = session.outputs.index(OUTPUT)
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
         """H x W x 3 RGB uint8 to what `run` takes."""
@@ -31,4 +35,6 @@ class Embedder:
         Raises:
             EngineError: inference failed.
         """
-        return self._session.run({"image": np.stack(batch)})[0]
+        vectors = self._session.run({"image": np.stack(batch)})[self._output]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / lengths.clip(1e-12), np.float32)

@@ -45,7 +45,7 @@ class ZeroShotTagger:
         score: float = 0.1,
         max_tags: int = 30,
     ) -> None:
-        self._embedder = Embedder(session, card)
+        self._embedder = Embedder(session, card.pictured())
         self._scale, self._bias = card.scale, card.bias
         self._tags, self._kinds = vocabulary.tags, vocabulary.kinds
         words = [PROMPT.format(word.lower()) for word in (*vocabulary.tags, *vocabulary.kinds)]

@@ -1,8 +1,4 @@
-"""Where the OCR's weights lie.
-
-Those of float32 inside the installed package ``rapidocr``, which is not imported; what was made of
-them for the CPU, in 8 bits, beside ours, once `tests/benchmarks/quantise_ocr.py` has made it.
-"""
+"""Where the OCR's weights lie: inside the installed package ``rapidocr``, which is not imported."""
 
 from __future__ import annotations
 
@@ -14,10 +10,10 @@ from engines.errors import EngineError
 
 PACKAGE = "rapidocr"
 NAME = "PP-OCRv6-small"
+# Detector, recogniser, classifier as the catalogue has them.
+ENTRIES = ("pp-ocrv6-det-small", "pp-ocrv6-rec-small", "pp-ocr-cls-mobile")
 DETECTOR = "PP-OCRv6_det_small.onnx"
 RECOGNISER = "PP-OCRv6_rec_small.onnx"
-_MADE_FROM = "3.10.0"
-_OWN = Path(__file__).parents[1] / "weights"
 CLASSIFIER = "ch_ppocr_mobile_v2.0_cls_mobile.onnx"
 
 
@@ -36,16 +32,7 @@ def find(name: str) -> Path:
     return path
 
 
-def quantised(name: str) -> Path:
-    """Path of the 8-bit weights made of one of the package's first two files, if there are any."""
-    return _OWN / f"{Path(name).stem.lower().replace('-', '_')}_int8.onnx"
-
-
-def has_eight_bits() -> bool:
-    """Whether the 8-bit weights have been made on this machine."""
-    return quantised(DETECTOR).is_file() and quantised(RECOGNISER).is_file()
-
-
-def weights_version(*, eight_bits: bool = False) -> str:
-    """Version of the package that the weights come with, or that the 8-bit ones were made from."""
-    return f"{PACKAGE}-{_MADE_FROM}-int8" if eight_bits else f"{PACKAGE}-{version(PACKAGE)}"
+def weights_version(precision: str = "fp32") -> str:
+    """Version of the package that the weights come with; and the precision where it is not FP32."""
+    plain = f"{PACKAGE}-{version(PACKAGE)}"
+    return plain if precision == "fp32" else f"{plain}-{precision}"

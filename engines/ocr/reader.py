@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import get_args
 
 import cv2
 import numpy as np
 
-from engines.eight_bits import multiplies_exactly
+from engines.catalogue import catalogue
+from engines.manifest import Precision
 from engines.ocr import models
 from engines.ocr.detector import TextDetector, resize
 from engines.ocr.geometry import along_text, crop, overturned
@@ -17,6 +18,7 @@ from engines.ocr.order import reading_order
 from engines.ocr.orientation import OrientationClassifier
 from engines.ocr.recogniser import TextRecogniser
 from engines.ocr.zoom import ZoomingDetector
+from engines.precisions import Asked, chosen
 from engines.session import Provider, Session
 
 # Small text is recognised better from more pixels than it takes to find it; beyond twice as many
@@ -24,6 +26,7 @@ from engines.session import Provider, Session
 CROP_SCALE = 2
 # A crop read worse than this may stand on its head.
 DOUBTFUL = 0.97
+_SPEEDS = get_args(Provider)  # the slowest first
 # Score that a text needs, by how many different letters and digits it has (at least): texture is
 # read as "8", "***" or "0000", now and then with a high score.
 NEEDED = ((4, 0.8), (2, 0.9), (1, 0.99))
@@ -60,8 +63,9 @@ class Reader:
         detector, recogniser: find the lines and read them.
         classifier: finds the crops on their head among those read badly; None: they stay so.
         max_side: that of the detector; crops are cut at up to `CROP_SCALE` times the scale.
-        provider: the one that really runs.
+        provider: the one that really runs; where a fallback has parted the three, the slowest.
         weights: their version.
+        precision: of their arithmetic.
     """
 
     def __init__(
@@ -73,9 +77,11 @@ class Reader:
         max_side: int = 960,
         provider: str = "cpu",
         weights: str = "",
+        precision: Precision = "fp32",
     ) -> None:
         self.provider = provider
         self.weights = weights
+        self.precision = precision
         self._detector = detector
         self._recogniser = recogniser
         self._classifier = classifier
@@ -90,24 +96,37 @@ class Reader:
         max_batch: int = 8,
         threads: int = 1,
         allow_fallback: bool = False,
+        precision: Asked = "auto",
     ) -> Reader:
         """A reader with the package's weights. OpenCV is given one thread.
 
         Args:
             provider: on the CPU it chooses the size at which it looks by what is in the picture
-                (`engines.ocr.zoom`), and runs 8-bit weights where they have been made
-                (`models.quantised`) and the CPU is up to them.
+                (`engines.ocr.zoom`).
             threads: of one run. One is best where several reads share the cores.
+            precision: of detector and recogniser, see `engines.precisions.chosen`. The
+                classifier stays in FP32 on the CPU, where 8 bits make it slower.
 
         Raises:
             EngineError: weights or provider cannot be had.
         """
         cv2.setNumThreads(1)  # process-wide: several reads share the cores
         on_cpu = provider == "cpu"
-        eight_bits = on_cpu and models.has_eight_bits() and multiplies_exactly()
+        *entries, last = (catalogue()[name] for name in models.ENTRIES)
+        paths, ran = chosen(entries, precision, provider=provider)
+        (path,), other = chosen([last], "fp32" if on_cpu else precision, provider=provider)
         find, read, turn = (
-            Session(path, provider=provider, threads=threads, allow_fallback=allow_fallback)
-            for path in _weights(eight_bits=eight_bits)
+            Session(
+                file,
+                provider=provider,
+                threads=threads,
+                allow_fallback=allow_fallback,
+                contract=model.serving(max_batch, max_side),
+                precision=each,
+            )
+            for file, model, each in zip(
+                [*paths, path], [*entries, last], [ran, ran, other], strict=True
+            )
         )
         whole = TextDetector(find, max_side=max_side, max_batch=1 if on_cpu else max_batch)
         detector = ZoomingDetector(whole, max_side=max_side) if on_cpu else whole
@@ -122,8 +141,9 @@ class Reader:
             recogniser,
             classifier,
             max_side=max_side,
-            provider=find.provider,
-            weights=models.weights_version(eight_bits=eight_bits),
+            provider=min(find.provider, read.provider, turn.provider, key=_SPEEDS.index),
+            weights=models.weights_version(ran),
+            precision=ran,
         )
 
     def read(self, images: Sequence[np.ndarray]) -> list[list[Line]]:
@@ -177,15 +197,6 @@ class Reader:
         for old, new in zip(before, turned, strict=True):
             if new.score > old.score:
                 old.quad, old.crop, old.text, old.score = new.quad, new.crop, new.text, new.score
-
-
-def _weights(*, eight_bits: bool) -> tuple[Path, Path, Path]:
-    """Of the detector, the recogniser and the classifier."""
-    find, read = (
-        models.quantised(name) if eight_bits else models.find(name)
-        for name in (models.DETECTOR, models.RECOGNISER)
-    )
-    return find, read, models.find(models.CLASSIFIER)
 
 
 def is_text(text: str, score: float) -> bool:

@@ -6,6 +6,6 @@ needed to optimise, not to run what came of it.
 """
 
 from engines.optimise.agreement import Agreement, agreement, check
-from engines.optimise.precision import Calibration, Precision, optimise
+from engines.optimise.precision import Calibration, Precision, Ranges, optimise
 
-__all__ = ["Agreement", "Calibration", "Precision", "agreement", "check", "optimise"]
+__all__ = ["Agreement", "Calibration", "Precision", "Ranges", "agreement", "check", "optimise"]

@@ -34,12 +34,23 @@ class Calibration:
     method: Method = "minmax"
 
 
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """INT8's ranges, measured beforehand.
+
+    Attributes:
+        of: least and greatest value of each tensor, by its name.
+    """
+
+    of: Mapping[str, tuple[float, float]]
+
+
 def optimise(
     model: Path,
     precision: Precision,
     target: Path,
     *,
-    calibration: Calibration | None = None,
+    calibration: Calibration | Ranges | None = None,
     keep: Sequence[str] = (),
     symmetric: bool = False,
 ) -> Path:
@@ -63,7 +74,7 @@ def optimise(
         EngineError: a package is missing, the model cannot be read or converted, there is
             nothing to calibrate on, or `keep` names what the model does not have.
     """
-    if precision == "int8" and (calibration is None or not calibration.feeds):
+    if precision == "int8" and not _measurable(calibration):
         raise EngineError("int8 needs pictures to measure its ranges on, and there are none")
     try:
         from engines.optimise import folding, half, quantise
@@ -81,7 +92,9 @@ def optimise(
                 half.convert(folded, made, folding.named(nodes, keep))
             elif calibration is not None:
                 kept = folding.named(nodes, keep)
-                quantise.convert(folded, made, calibration, kept, symmetric=symmetric)
+                if isinstance(calibration, Calibration):
+                    calibration = Ranges(quantise.measure(folded, calibration))
+                quantise.convert(folded, made, calibration.of, kept, symmetric=symmetric)
         except EngineError:
             raise
         except Exception as error:  # the tools' own errors have no common root
@@ -89,3 +102,9 @@ def optimise(
             raise EngineError(f"cannot convert {model.name} to {precision}: {what}") from error
         os.replace(made, target)
     return target
+
+
+def _measurable(calibration: Calibration | Ranges | None) -> bool:
+    if calibration is None:
+        return False
+    return bool(calibration.of if isinstance(calibration, Ranges) else calibration.feeds)

@@ -1,21 +1,24 @@
-"""INT8 by pairs of QuantizeLinear and DequantizeLinear, ranges measured on the user's pictures."""
+"""INT8 by pairs of QuantizeLinear and DequantizeLinear, ranges measured on pictures.
+
+onnxruntime's ``quantize_static`` measures and converts in one go. Here they are two steps, of the
+same tools, so that ranges that were measured once serve on every machine.
+"""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime as ort
-from onnxruntime.quantization import (
-    CalibrationDataReader,
-    CalibrationMethod,
-    QuantFormat,
-    QuantType,
-    quantize_static,
-)
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantType
+from onnxruntime.quantization.calibrate import TensorsData, create_calibrator
+from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
+from engines.errors import EngineError
 from engines.optimise.precision import Calibration, Feeds
 
 _METHODS = {
@@ -44,29 +47,64 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
         return {self._name: feed} if isinstance(feed, np.ndarray) else dict(feed)
 
 
-def convert(
-    model: Path, target: Path, calibration: Calibration, keep: Sequence[str], *, symmetric: bool
-) -> None:
-    """Write `model` with Q/DQ pairs; weights per channel, the nodes `keep` in float32."""
+def measure(model: Path, calibration: Calibration) -> dict[str, tuple[float, float]]:
+    """Least and greatest value of each tensor that may be turned to 8 bits."""
     name = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"]).get_inputs()[0].name
-    activations = QuantType.QInt8 if symmetric else QuantType.QUInt8
-    extra = {"ActivationSymmetric": symmetric, "CalibPercentile": 99.999}
+    with tempfile.TemporaryDirectory() as folder:
+        calibrator = create_calibrator(
+            model,
+            [*WEIGHTY, *BETWEEN],
+            augmented_model_path=str(Path(folder, "augmented.onnx")),
+            calibrate_method=_METHODS[calibration.method],
+            extra_options={"percentile": 99.999} if calibration.method == "percentile" else {},
+        )
+        calibrator.collect_data(_Reader(calibration.feeds, name))
+        found = calibrator.compute_data()
+    pairs = ((name, found[name].range_value) for name in found.keys())  # noqa: SIM118 - no dict
+    return {name: (_number(low), _number(high)) for name, (low, high) in pairs}
+
+
+def convert(
+    model: Path,
+    target: Path,
+    ranges: Mapping[str, tuple[float, float]],
+    keep: Sequence[str],
+    *,
+    symmetric: bool,
+) -> None:
+    """Write `model` with Q/DQ pairs; weights per channel, the nodes `keep` in float32.
+
+    Raises:
+        EngineError: a tensor has no range.
+    """
+    loaded = onnx.shape_inference.infer_shapes(onnx.load(model))
+    data = {name: tuple(np.array(each, np.float32) for each in ranges[name]) for name in ranges}
+    for node in loaded.graph.node:  # the tool takes it from there, but looks for one here too
+        if node.op_type in {"Relu", "Clip"} and node.output[0] in data:
+            data.setdefault(node.input[0], data[node.output[0]])
     log = logging.getLogger()  # the tool warns on the root logger of what `folding` has done
     level = log.level
     log.setLevel(logging.ERROR)
     try:
-        quantize_static(
-            str(model),
-            str(target),
-            _Reader(calibration.feeds, name),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=[*WEIGHTY, *BETWEEN],
-            per_channel=True,
-            activation_type=activations,
-            weight_type=QuantType.QInt8,
-            nodes_to_exclude=list(keep),
-            calibrate_method=_METHODS[calibration.method],
-            extra_options=extra,
+        quantizer = QDQQuantizer(
+            loaded,
+            True,  # weights per channel
+            False,  # all eight bits
+            QuantType.QInt8,
+            QuantType.QInt8 if symmetric else QuantType.QUInt8,
+            TensorsData(CalibrationMethod.MinMax, data),
+            [],
+            list(keep),
+            [*WEIGHTY, *BETWEEN],
+            {"ActivationSymmetric": symmetric},
         )
+        quantizer.quantize_model()
+        quantizer.model.save_model_to_file(str(target), False)
+    except (KeyError, ValueError) as error:  # says which tensor
+        raise EngineError(f"the ranges do not fit {model.name}: {error}") from error
     finally:
         log.setLevel(level)
+
+
+def _number(value: np.ndarray) -> float:
+    return float(np.asarray(value).ravel()[0])

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from engines.catalogue import Model, Range
-from engines.catalogue.model import BATCH
 from engines.errors import EngineError
 from engines.tensorrt.library import tensorrt
 
@@ -75,7 +74,9 @@ def bucket_shapes(contract: Model, rows: int) -> dict[str, tuple[int, ...]]:
     Raises:
         EngineError: an axis other than the batch is dynamic; a graph's shapes are fixed.
     """
-    bounded = contract.bounded(**{BATCH: Range(rows, rows, rows)})
+    if contract.batch_axis is None:
+        raise EngineError(f"{contract.name} takes batches of one size")
+    bounded = contract.bounded(**{contract.batch_axis: Range(rows, rows, rows)})
     for port in bounded.inputs:
         for axis, bounds in port.axes.items():
             if bounds.min != bounds.max:

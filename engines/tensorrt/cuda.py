@@ -29,8 +29,13 @@ class Cuda:
         if found is None:
             raise EngineError(f"no CUDA runtime: cannot load {RUNTIME[0]}")
         self._runtime: Any = found
-        self._call("cudaSetDevice", ctypes.c_int(device))
+        self._device = device
+        self.use()
         self.stream = self._made("cudaStreamCreate")
+
+    def use(self) -> None:
+        """Make it the device of the calling thread, as a run wants it; each thread starts at 0."""
+        self._call("cudaSetDevice", ctypes.c_int(self._device))
 
     def device_memory(self, size: int) -> int:
         return self._made("cudaMalloc", ctypes.c_size_t(max(1, size)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -60,6 +61,7 @@ class Executor:
         cuda: Cuda | None = None,
     ) -> None:
         self._trt = trt or tensorrt()
+        self._device = device
         self._cuda = cuda or Cuda(device)
         self._contract = contract
         self._sizes = list(buckets)
@@ -78,6 +80,21 @@ class Executor:
         self._buckets: dict[int, _Bucket] = {}
         self._current: _Bucket | None = None
 
+    def twin(self, cuda: Cuda | None = None) -> Executor:
+        """Another over the same engine, with buffers and a stream of its own: for another thread.
+
+        Its contexts may be of the same profiles (TensorRT 10 on: profiles are shared).
+        """
+        twin = copy(self)
+        twin._cuda = cuda or Cuda(self._device)
+        twin._buckets, twin._current = {}, None
+        return twin
+
+    @property
+    def layers(self) -> int:
+        """Of the engine."""
+        return int(self._engine.num_layers)
+
     def prepare(self, rows: int) -> Mapping[str, np.ndarray]:
         """Take the smallest bucket that holds `rows`.
 
@@ -92,6 +109,7 @@ class Executor:
         if not fitting:
             raise EngineError(f"no bucket for {rows}; there are {self._sizes}")
         size = min(fitting)
+        self._cuda.use()
         if size not in self._buckets:
             self._buckets[size] = self._open(size)
         self._current = self._buckets[size]
@@ -150,6 +168,7 @@ class Executor:
     def _prepared(self) -> _Bucket:
         if self._current is None:
             raise EngineError("prepare a bucket first")
+        self._cuda.use()
         return self._current
 
     def _queue(self, bucket: _Bucket) -> None:
@@ -187,4 +206,5 @@ class Executor:
         host = self._cuda.host_memory(size)
         memory = (ctypes.c_uint8 * size).from_address(host)
         array = np.frombuffer(memory, dtype).reshape(shape)
+        array[...] = 0  # what lies there may be no token's number
         return _Buffer(host, self._cuda.device_memory(size), array)

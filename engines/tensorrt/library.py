@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
 from importlib import import_module
 from typing import Any
 
 from engines.errors import EngineError
+from engines.gpu import RUNTIME, gpu, library
 
 _OLDEST, _NEWEST = 10, 11
+
+
+def lacking(device: int = 0) -> list[str]:
+    """What this machine has not got of all that TensorRT without onnxruntime needs."""
+    found = []
+    for ask in (tensorrt, lambda: gpu(device)):
+        try:
+            ask()
+        except EngineError as error:
+            found.append(str(error))
+    if library(RUNTIME, ctypes.CDLL) is None:
+        found.append(f"no CUDA runtime: cannot load {RUNTIME[0]} (pip install nvidia-cuda-runtime)")
+    return found
 
 
 def tensorrt() -> Any:

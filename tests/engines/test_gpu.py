@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from engines import gpu as gpus
 from engines.errors import EngineError
 from engines.gpu import Gpu, gpu, pin
 
@@ -50,6 +53,24 @@ def test_no_driver_and_no_gpu_are_said() -> None:
         gpu(load=_nothing)
     with pytest.raises(EngineError, match=r"cuDeviceGet\(3\) failed: CUDA error 100"):
         gpu(3, load=lambda name: CannedDriver("cuDeviceGet"))
+
+
+def test_the_runtime_of_nvidias_python_package_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``nvidia-cuda-runtime`` lays it out; no loader looks there by itself."""
+    file = tmp_path / "cu13" / "lib" / "libcudart.so.13"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    package = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(gpus, "find_spec", lambda name: package if name == "nvidia" else None)
+
+    def load(name: str) -> Any:
+        return CannedDriver() if Path(name).is_file() else _nothing(name)
+
+    assert gpus.library(gpus.RUNTIME, load) is not None
+    monkeypatch.setattr(gpus, "find_spec", lambda name: None)
+    assert gpus.library(gpus.RUNTIME, load) is None
 
 
 def test_pins_and_gives_back() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from consumers.experts.ocr import Ocr
 from densefusion.settings import Experts
-from engines.catalogue import catalogue, locate
+from engines.catalogue import Model, catalogue, locate
 from engines.errors import EngineError
 from engines.ocr import Reader, models, reader
 from engines.session import Session
@@ -73,12 +73,15 @@ def test_another_precision_has_to_be_built(asked: Asked, tmp_path: Path) -> None
     assert asked.calls == []
 
 
-def test_8_bit_weights_are_named_as_such(monkeypatch: pytest.MonkeyPatch, asked: Asked) -> None:
-    monkeypatch.setattr(reader, "multiplies_exactly", lambda: True)
-    monkeypatch.setattr(models, "has_eight_bits", lambda: True)
-    monkeypatch.setattr(models, "quantised", models.find)
+@pytest.mark.parametrize("ran", ["int8", "fp32"])
+def test_the_precision_that_was_chosen_is_named(
+    ran: str, monkeypatch: pytest.MonkeyPatch, asked: Asked
+) -> None:
+    def chosen(entries: list[Model], precision: str, *, provider: str) -> tuple[list[Path], str]:
+        return [locate(each) for each in entries], ran if precision == "auto" else precision
+
+    monkeypatch.setattr(reader, "chosen", chosen)
     found = Reader.load(max_side=64)
-    assert found.precision == "int8" and found.weights.endswith("-int8")
-    monkeypatch.setattr(models, "has_eight_bits", lambda: False)
-    found = Reader.load(max_side=64)
-    assert found.precision == "fp32" and not found.weights.endswith("-int8")
+    assert found.precision == ran
+    assert found.weights.endswith("-int8") == (ran == "int8")
+    assert [options["precision"] for _, options in asked.calls] == [ran, ran, "fp32"]

@@ -141,20 +141,6 @@ def test_the_same_model_agrees_in_every_task(photographs: list[np.ndarray]) -> N
         assert agreement(task, session, session, shown).value == pytest.approx(1)
 
 
-@pytest.mark.skipif(
-    not models.has_eight_bits(),
-    reason="no 8-bit weights of the OCR; `python tests/benchmarks/quantise_ocr.py` makes them",
-)
-def test_eight_bit_ocr_agrees(photographs: list[np.ndarray]) -> None:
-    sign = [photographs[-1]]
-    for task, name in (
-        ("ocr-detection", models.DETECTOR),
-        ("ocr-recognition", models.RECOGNISER),
-    ):
-        first, second = Session(models.find(name)), Session(models.quantised(name))
-        check(name, agreement(task, first, second, sign))
-
-
 def test_outputs_are_compared_bare_where_told_how_to_prepare(
     half: Path, tagger: Session, photographs: list[np.ndarray]
 ) -> None:

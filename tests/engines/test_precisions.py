@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,14 @@ class Copier:
         self.asked: list[tuple[str, Any, bool]] = []
 
     def __call__(
-        self, model: Path, precision: str, target: Path, *, calibration: Any, symmetric: bool
+        self,
+        model: Path,
+        precision: str,
+        target: Path,
+        *,
+        calibration: Any,
+        keep: Sequence[str],
+        symmetric: bool,
     ) -> Path:
         self.asked.append((precision, calibration, symmetric))
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,7 @@ import pytest
 from fastavro.validation import validate
 
 from consumers.expert import Expert, Prepares, Sighting
+from consumers.experts.embedding import FullEmbedding
 from consumers.experts.full_detection import FullDetection
 from consumers.experts.full_tagging import FullTagging
 from consumers.experts.open_vocabulary import Grounding
@@ -20,6 +21,7 @@ from densefusion.settings import Experts
 from engines.catalogue import catalogue, configure
 from engines.catalogue.locate import expected
 from engines.errors import EngineError
+from engines.full.card import Card
 from tests.full.conftest import Export, photograph
 
 TAGGED = {
@@ -95,6 +97,17 @@ async def test_tagging_by_the_users_own_words(
         await expert.open()
 
 
+async def test_embedding(exported: Export, models: Path) -> None:
+    placed(models, exported, ("dinov2-base", "dinov2", "dinov2"))
+    expert = FullEmbedding(Experts(max_batch=2))
+    one, two = await findings(expert)
+    assert validate(one, expert.schema()) and one != two
+    assert np.linalg.norm(one["vector"]) == pytest.approx(1, abs=1e-5)
+    # A centre crop: what is decoded is as large as the picture before it.
+    card = Card.read(expected(catalogue()["dinov2-base"], models))
+    assert expert.pixels == card.pictured().short_side > card.pictured().height
+
+
 async def test_grounding_looks_for_the_tags(exported: Export, models: Path) -> None:
     placed(
         models,
@@ -116,6 +129,6 @@ async def test_grounding_looks_for_the_tags(exported: Export, models: Path) -> N
 
 
 async def test_a_model_that_is_not_there_says_how_to_get_it(models: Path) -> None:
-    for expert in (FullDetection, FullTagging, Grounding):
+    for expert in (FullDetection, FullTagging, Grounding, FullEmbedding):
         with pytest.raises(EngineError, match="densefusion engines pull"):
             await expert(Experts()).open()
