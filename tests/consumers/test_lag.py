@@ -223,3 +223,14 @@ def test_statistics_of_the_client() -> None:
     stats(statistics(30, up=False))  # another client, from its beginning
     assert REGISTRY.get_sample_value("densefusion_kafka_received_bytes_total", stage) == 180
     assert REGISTRY.get_sample_value("densefusion_kafka_brokers_up", stage) == 0
+
+
+def test_a_spare_whose_only_connection_is_the_coordinators_is_connected() -> None:
+    stats = ClientStats("spare")
+    told = json.loads(statistics(0, up=False))
+    told["brokers"]["bootstrap"]["state"] = "DOWN"
+    stats(json.dumps(told))
+    assert not stats.connected
+    told["brokers"]["GroupCoordinator"] = told["brokers"]["bootstrap"] | {"state": "UP"}
+    stats(json.dumps(told))
+    assert stats.connected and stats.brokers == 0
