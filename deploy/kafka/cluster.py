@@ -16,6 +16,7 @@ import uuid
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
@@ -25,43 +26,14 @@ from densefusion.errors import SettingsError
 from densefusion.processes import without_foreign
 from densefusion.servers import Server, StartFailed, free_ports
 from deploy.kafka.jars import jars
-from deploy.kafka.secure import Secured
+from deploy.kafka.properties import JVM, LOGGING, PROPERTIES
+
+if TYPE_CHECKING:
+    from deploy.kafka.secure import Secured  # needs packages that nothing else here needs
 
 _READY_SECONDS = 90.0
 _STOP_SECONDS = 10.0
 _TRIES = 3  # a free port can be taken before the broker listens on it
-# No more than a test needs: the serial collector has no threads, C1 alone compiles quickly.
-_JVM = ["-Xms128m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
-_LOGGING = {
-    "defaultLogLevel": "info", "showDateTime": "true", "dateTimeFormat": "HH:mm:ss.SSS",
-    "showShortLogName": "true", "log.state.change.logger": "warn",
-}  # fmt: skip
-# Everything that decides whether a record can be lost is as in production; times are shorter, so
-# that a test need not wait, and what exists once per partition is fewer, so that it starts quickly.
-_PROPERTIES = {
-    "process.roles": "broker,controller",
-    "controller.listener.names": "CONTROLLER",
-    "inter.broker.listener.name": "PLAINTEXT",
-    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
-    "auto.create.topics.enable": "false",
-    "broker.session.timeout.ms": "6000",
-    "broker.heartbeat.interval.ms": "1000",
-    "group.coordinator.rebalance.protocols": "classic,consumer",
-    "group.initial.rebalance.delay.ms": "0",
-    "group.min.session.timeout.ms": "1000",
-    "group.consumer.session.timeout.ms": "6000",
-    "group.consumer.min.session.timeout.ms": "1000",
-    "group.consumer.heartbeat.interval.ms": "1000",
-    "group.consumer.min.heartbeat.interval.ms": "100",
-    "offsets.topic.num.partitions": "6",
-    "transaction.state.log.num.partitions": "6",
-    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
-    "num.network.threads": "2",
-    "num.io.threads": "4",
-    "background.threads": "2",
-    "log.segment.bytes": str(64 << 20),
-    "log.index.size.max.bytes": str(1 << 20),
-}
 
 
 def available() -> str | None:
@@ -254,7 +226,7 @@ class KafkaCluster:
         for node in range(self._count):
             listener = f"PLAINTEXT://127.0.0.1:{brokers[node]}"
             properties = {
-                **_PROPERTIES,
+                **PROPERTIES,
                 "node.id": str(node),
                 "controller.quorum.voters": voters,
                 "listeners": f"{listener},CONTROLLER://127.0.0.1:{controllers[node]}",
@@ -306,8 +278,8 @@ class KafkaCluster:
         self._servers[node] = Server(f"broker {node}", command, {}, log_file)
 
     def _java(self, main: str) -> list[str]:
-        logging = [f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in _LOGGING.items()]
-        return ["java", *_JVM, *logging, "-cp", self._classpath, main]
+        logging = [f"-Dorg.slf4j.simpleLogger.{name}={value}" for name, value in LOGGING.items()]
+        return ["java", *JVM, *logging, "-cp", self._classpath, main]
 
     def _file(self, node: int) -> Path:
         return self._data_dir / f"node-{node}.properties"

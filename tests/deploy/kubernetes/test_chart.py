@@ -117,6 +117,8 @@ def test_captions_reach_their_server_alone() -> None:
     asked = [
         m["metadata"]["labels"]["densefusion.io/stage"]
         for m in found
-        if m["kind"] == "StatefulSet" and "DENSEFUSION_CAPTION__API_KEY" in str(m)
+        if m["kind"] == "StatefulSet"
+        and "DENSEFUSION_CAPTION__API_KEY_FILE" in str(m)
+        and "/run/secrets/caption'" in str(m)
     ]
     assert asked == ["fusion"]
