@@ -33,7 +33,8 @@ class Row:
         batch: items in one run.
         item: what one of them is. A picture or a line of text: real ones, prepared, and turned into
             findings; an input: zeros at the model's usual shape, and no more than the session.
-        ms: of one item, where a single run has the machine for itself.
+        ms: of one item, in a single run: on the CPU its one thread's CPU time, which what else
+            runs on the machine hardly changes; on a GPU wall time.
         per_second: items, with as many runs at the same time as the experts have.
         agreement: with the FP32 model on the CPU, in [0, 1]; None where there is none to speak of.
         measure: what agrees; why there is none.
@@ -79,7 +80,9 @@ def bench(
             run, items, item = _work(model, session, photographs)
             about = model.name, model.task, session.provider, each
             for size in batches:
-                ms, per_second = timed(run, items, size, seconds, runs(session.provider))
+                ms, per_second = timed(
+                    run, items, size, seconds, runs(session.provider), clock(session.provider)
+                )
                 rows.append(Row(*about, size, item, ms, per_second, agrees, measure))
     if precision is None and any(model.finish == "ctc-greedy" for model in models):
         rows += _reader_rows(photographs, provider, batches, seconds)
@@ -91,39 +94,45 @@ def runs(provider: str) -> int:
     return usable_cores() if provider == "cpu" else 2
 
 
+def clock(provider: str) -> Callable[[], float]:
+    """What `Row.ms` is read on, in seconds."""
+    return time.thread_time if provider == "cpu" else time.perf_counter
+
+
 def timed(
     run: Callable[[Sequence[Any]], object],
     items: Sequence[Any],
     size: int,
     seconds: float,
     threads: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Milliseconds an item alone, and items a second with `threads` runs at the same time.
+    """Milliseconds an item alone by `clock`, and items a second with `threads` runs at a time.
 
-    The items are gone through in batches of `size`, again and again.
+    The items are gone through in batches of `size`, alone at least once, then again and again.
     """
     endless = list(islice(cycle(items), max(len(items), size) + size))
     starts = range(0, max(1, len(endless) - size), size)
     batches = [endless[at : at + size] for at in starts]
     everybody = threading.Barrier(threads)
 
-    def loop(first: int, together: bool) -> tuple[float, float, int]:
-        """When it began, when it ended, and how many batches were done in between."""
-        run(batches[first % len(batches)])  # warm
+    def loop(first: int, together: bool) -> tuple[float, float, float, int]:
+        """When it began and ended, what it took by `clock`, and how many batches were done."""
         if together:
             everybody.wait()
-        began, done = time.perf_counter(), 0
-        while done == 0 or time.perf_counter() - began < seconds:
+        began, before, done = time.perf_counter(), clock(), 0
+        least = 1 if together else len(batches)
+        while done < least or time.perf_counter() - began < seconds:
             run(batches[(first + done) % len(batches)])
             done += 1
-        return began, time.perf_counter(), done
+        return began, time.perf_counter(), clock() - before, done
 
-    began, ended, done = loop(0, together=False)
-    alone = (ended - began) / (done * size)
+    run(batches[0])  # warm
+    *_, spent, done = loop(0, together=False)
     with ThreadPoolExecutor(threads) as pool:
         found = list(pool.map(partial(loop, together=True), range(threads)))
-    wall = max(end for _, end, _ in found) - min(begin for begin, _, _ in found)
-    return alone * 1e3, sum(count for _, _, count in found) * size / wall
+    wall = max(end for _, end, *_ in found) - min(begin for begin, *_ in found)
+    return 1e3 * spent / (done * size), sum(count for *_, count in found) * size / wall
 
 
 def _reader_rows(
@@ -154,7 +163,8 @@ def _reader_rows(
         agrees = characters(wanted, texts(served))
         about = models.NAME, "ocr, the whole", served.provider, served.precision
         for size in batches:
-            ms, rate = timed(served.read, photographs, size, seconds, runs(served.provider))
+            fill, tick = runs(served.provider), clock(served.provider)
+            ms, rate = timed(served.read, photographs, size, seconds, fill, tick)
             rows.append(Row(*about, size, "picture", ms, rate, agrees, "characters"))
     return rows
 

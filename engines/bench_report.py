@@ -40,7 +40,8 @@ def markdown(rows: Sequence[Row], about: dict[str, str]) -> str:
         + ", ".join(f"{name} {value}" for name, value in about.items())
         + f", {date.today():%Y-%m-%d}.",
         "",
-        "`ms` is that of one item where a single run of one thread has the machine for itself; "
+        "`ms` is that of one item in a single run: on the CPU the CPU time of its one thread, on a "
+        "GPU wall time; "
         "`a second` counts items with as many runs at the same time as the experts have: one a "
         "core on the CPU, two on a GPU. A picture or a line of text is a real one, prepared, and "
         "turned into findings; an input is zeros at the model's usual shape, and the session "

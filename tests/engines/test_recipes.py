@@ -1,4 +1,4 @@
-"""8-bit weights that come about by themselves: made once, judged, and done without where need be."""
+"""8-bit weights that come about by themselves: made once, judged, done without where need be."""
 
 from __future__ import annotations
 
