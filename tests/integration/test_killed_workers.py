@@ -47,7 +47,7 @@ def worker(run: subprocess.Popen[str], stage: str) -> int | None:
             command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if command[-3:-1] == [b"worker", stage.encode()]:
+        if b"worker" in command and command[command.index(b"worker") + 1] == stage.encode():
             return int(child)
     return None
 
