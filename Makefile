@@ -21,7 +21,7 @@ test: $(VENV)/dev.stamp  ## lint, types, and all tests
 	for check in "ruff check" "ruff format --check" mypy; do \
 	  echo "$$check"; $(BIN)/$$check || failed="$$failed [$$check]"; \
 	done; \
-	$(BIN)/pytest -n 2 --dist loadgroup || exit $$?; \
+	$(BIN)/pytest -n 2 || exit $$?; \
 	test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 bench: $(VENV)/dev.stamp  ## time each expert, and the whole stream beside a bare loop

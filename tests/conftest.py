@@ -1,21 +1,31 @@
-"""How the tests are shared out among processes (`pytest -n 2 --dist loadgroup`)."""
+"""How the tests are shared out among processes (`pytest -n 2`)."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-HERE = Path(__file__).parent
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadScopeScheduling
+
 # They start brokers, and mostly wait: one after the other, beside all the others.
-ON_BROKERS = {"faults", "chaos", "security", "autoscaling"}
+ON_BROKERS = ("tests/faults/", "tests/chaos/", "tests/security/", "tests/autoscaling/")
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What has servers of its own starts first; a file stays together, as its fixtures do."""
-    for item in items:
-        where = item.path.relative_to(HERE)
-        group = "brokers" if where.parts[0] in ON_BROKERS else where.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.relative_to(HERE).parts[0] not in ON_BROKERS)
+    """What takes longest starts first."""
+    items.sort(key=lambda item: not item.nodeid.startswith(ON_BROKERS))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """A file stays together, as its fixtures do; what starts brokers is all one piece."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "brokers" if nodeid.startswith(ON_BROKERS) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False
+    return ByFile(config, log)

@@ -51,7 +51,7 @@ async def survive(ours: Settings, stream: Stream, folder: Path, fault: Fault) ->
                 await until(lambda: watch.count > before + 40, 150, "output again", member)
             gap = watch.longest_gap()
         await stream.expect_all(90)
-        assert "Retrying densefusion.store" in member.log(), member.log()[-2000:]  # it said so
+        assert "object store fails, trying again" in member.log(), member.log()[-2000:]  # it said so
         await member.leave()
     store = ObjectStore(ours.store)
     keys = await asyncio.to_thread(lambda: list(store.keys("passed/")))
