@@ -51,7 +51,8 @@ async def survive(ours: Settings, stream: Stream, folder: Path, fault: Fault) ->
                 await until(lambda: watch.count > before + 40, 150, "output again", member)
             gap = watch.longest_gap()
         await stream.expect_all(90)
-        assert "object store fails, trying again" in member.log(), member.log()[-2000:]  # it said so
+        said = member.log()
+        assert "object store fails, trying again" in said, said[-2000:]
         await member.leave()
     store = ObjectStore(ours.store)
     keys = await asyncio.to_thread(lambda: list(store.keys("passed/")))
