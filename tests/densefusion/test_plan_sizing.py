@@ -86,7 +86,7 @@ def test_partitions_are_shared_out_evenly_in_many_ways_and_leave_room() -> None:
 
 
 def test_partitions_that_are_too_few_are_refused_by_name() -> None:
-    with pytest.raises(SettingsError, match="8 partitions are too few: detection needs 15"):
+    with pytest.raises(SettingsError, match="8 partitions are too few: detection needs 16"):
         plan(Request(1e7, partitions=8), load())
 
 
@@ -216,7 +216,7 @@ def test_the_command_prints_a_plan_and_its_check() -> None:
         app, ["plan", "--images-per-day", "1e6", "--simulate", "--days", "0.1"]
     )
     assert done.exit_code == 0, done.output
-    assert "partitions        12 of each topic" in done.output
+    assert "partitions        6 of each topic" in done.output
     assert "the plan holds" in done.output
     assert max(map(len, done.output.splitlines())) <= 98
 
