@@ -147,7 +147,8 @@ class Transactions:
             group_metadata,
         )
         self._again(producer.commit_transaction)
-        producer.poll(0)  # it may have something to tell of itself
+        with contextlib.suppress(KafkaException):  # it is committed, whatever comes now
+            producer.poll(0)
         return publishing
 
     def _produce(self, producer: Producer, message: Outgoing) -> None:
