@@ -19,6 +19,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not item.nodeid.startswith(ON_BROKERS))
 
 
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist there is nothing to share out
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """A file stays together, as its fixtures do; what starts brokers is all one piece."""
     from xdist.scheduler import LoadScopeScheduling
@@ -29,3 +30,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 
     config.option.loadscopereorder = False
     return ByFile(config, log)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Bytes go by their length: two processes must give a test the same name, and whole
+    pictures, or a compressor's time stamp, would be in it."""
+    return f"{len(val)}-bytes" if isinstance(val, bytes) else None
