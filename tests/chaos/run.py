@@ -22,6 +22,7 @@ from densefusion.settings import Settings, environment
 from densefusion.topics import Topic
 from deploy.kafka.cluster import KafkaCluster
 from tests.chaos import pictures
+from tests.chaos.autopsy import autopsy
 from tests.chaos.feeding import Feed
 from tests.chaos.injector import Injector
 from tests.chaos.ledger import check
@@ -79,7 +80,8 @@ def run(options: Options) -> Report:
         found = _topics(settings)
         identity = uuid.uuid4().hex
         watch = stack.enter_context(Watch(settings, identity, found))
-        supervisor = Supervisor(BUNDLES, _environment(settings, install), folder / "workers")
+        workers = _environment(settings, install)
+        supervisor = Supervisor(BUNDLES, workers, folder / "workers")
         stack.callback(supervisor.stop)
         for slot in range(options.workers):
             for bundle in BUNDLES:
@@ -100,7 +102,9 @@ def run(options: Options) -> Report:
         started = time.monotonic()
         stuck = asyncio.run(_Course(options, watch, feed, injector, supervisor).go())
         seconds = time.monotonic() - started
-        log.info("drained after %.0f s; the workers leave", seconds)
+        if stuck is not None:
+            stuck += "\n" + autopsy(settings, found.values(), workers, folder / "workers")
+        log.info("%s after %.0f s; the workers leave", "stuck" if stuck else "drained", seconds)
         supervisor.stop()
         log.info("reading the evidence")
         expected = [
