@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import subprocess
-import sys
 import time
 import uuid
 from contextlib import ExitStack
@@ -13,12 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from pydantic import SecretStr
 
-from consumers.roster import make_topics
 from densefusion import clients, topics
 from densefusion.errors import BrokerError
-from densefusion.settings import Settings, environment
+from densefusion.settings import Settings
 from densefusion.topics import Topic
 from deploy.kafka.cluster import KafkaCluster
 from tests.autoscaling.lag import BrokerLag
@@ -31,6 +26,7 @@ from tests.chaos.feeding import Feed
 from tests.chaos.ledger import check
 from tests.chaos.object_store import ChaosStore
 from tests.chaos.reading import evidence
+from tests.chaos.rig import install_experts, make_all_topics, make_settings, workers_environment
 from tests.chaos.server import PictureServer
 from tests.chaos.supervisor import ROOT, Supervisor
 from tests.chaos.watching import Watch
@@ -68,21 +64,25 @@ def run(options: Options) -> Report:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = targets(options.device_seconds, options.most, quick=options.quick)
     with ExitStack() as stack:
-        packages = _install(folder)
+        packages = folder / "packages"
+        install_experts(
+            packages, *(ROOT / "tests" / n / "experts" for n in ("chaos", "autoscaling"))
+        )
         cluster = stack.enter_context(KafkaCluster(folder / "kafka", options.brokers))
         store = stack.enter_context(ChaosStore(folder / "store"))
         web = stack.enter_context(PictureServer(options.seed))
-        settings = _settings(options, cluster, store, web)
-        client = make_topics(settings)
-        client.create(topics.all_topics(ROSTER))
-        found = client.verify(topics.all_topics(ROSTER))
+        settings = make_settings(
+            cluster, store, web, ROSTER, folder / "data", kafka={"partitions": options.partitions}
+        )
+        found = make_all_topics(settings)
         identity = uuid.uuid4().hex
         cluster.wait_ready()  # topics that are new may have no leader yet
         watch = stack.enter_context(_watch(settings, identity, found))
+        surroundings = workers_environment(settings, packages)
+        surroundings["AUTOSCALING_DEVICE_SECONDS"] = str(options.device_seconds)
         supervisor = Supervisor(
-            {each.name: each.stages for each in wanted},
-            _environment(settings, packages, options), folder / "workers",
-        )  # fmt: skip
+            {each.name: each.stages for each in wanted}, surroundings, folder / "workers"
+        )
         stack.callback(supervisor.stop)
         lag = BrokerLag(clients.common(settings.kafka), options.partitions)
         fleet = ProcessFleet(supervisor)
@@ -198,54 +198,3 @@ class _Course:
         if ended and self._watch.stored:
             self.drained_at = now
             log.info("drained after %.0f s", now - self.burst_at)
-
-
-def _install(folder: Path) -> Path:
-    """The experts' packages, in a folder of their own; from now on we find them too."""
-    target = folder / "packages"
-    packages = [ROOT / "tests" / name / "experts" for name in ("chaos", "autoscaling")]
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-         "--no-build-isolation", "--target", target, *packages],
-        check=True, timeout=120,
-    )  # fmt: skip
-    if str(target) not in sys.path:
-        sys.path.insert(0, str(target))
-    return target
-
-
-def _settings(
-    options: Options, cluster: KafkaCluster, store: ChaosStore, web: PictureServer
-) -> Settings:
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    kafka = {
-        "bootstrap": cluster.bootstrap, "partitions": options.partitions,
-        "replication": cluster.replication,
-    }  # fmt: skip
-    where = {
-        "endpoint": store.endpoint, "bucket": store.bucket, "region": store.region,
-        "secure": False, "access_key": SecretStr(store.access_key),
-        "secret_key": SecretStr(store.secret_key),
-    }  # fmt: skip
-    fetch = {
-        "min_short_edge": pictures.MIN_SHORT_EDGE, "allow_hosts": [web.host], "backoff": 0.2,
-        # A server on two busy cores may be slow; it is not to blame.
-        "attempts": 8, "read_timeout": 60.0, "total_timeout": 120.0, "connect_timeout": 60.0,
-    }  # fmt: skip
-    return settings.model_copy(
-        update={
-            "kafka": settings.kafka.model_copy(update=kafka),
-            "store": settings.store.model_copy(update=where),
-            "fetch": settings.fetch.model_copy(update=fetch),
-            "experts": settings.experts.model_copy(update={"roster": list(ROSTER)}),
-            "join": settings.join.model_copy(update={"deadline": 900.0}),
-            "data_dir": options.folder / "data",
-        }
-    )
-
-
-def _environment(settings: Settings, packages: Path, options: Options) -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DENSEFUSION_")}
-    path = os.pathsep.join([str(packages), str(ROOT)])
-    ours = {"PYTHONPATH": path, "AUTOSCALING_DEVICE_SECONDS": str(options.device_seconds)}
-    return {**inherited, **environment(settings), **ours}

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import subprocess
-import sys
 import time
 import uuid
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import SecretStr
-
-from consumers.roster import make_topics
-from densefusion import topics
-from densefusion.errors import TopicError
-from densefusion.settings import Settings, environment
-from densefusion.topics import Topic
 from deploy.kafka.cluster import KafkaCluster
 from tests.chaos import pictures
 from tests.chaos.autopsy import autopsy
@@ -29,9 +19,10 @@ from tests.chaos.ledger import check
 from tests.chaos.object_store import ChaosStore
 from tests.chaos.reading import evidence
 from tests.chaos.report import Report
+from tests.chaos.rig import install_experts, make_all_topics, make_settings, workers_environment
 from tests.chaos.schedule import BROKERS, LANES, Fault, schedule
 from tests.chaos.server import PictureServer
-from tests.chaos.supervisor import ROOT, Supervisor
+from tests.chaos.supervisor import Supervisor
 from tests.chaos.watching import Watch
 
 log = logging.getLogger("chaos")
@@ -72,15 +63,25 @@ def run(options: Options) -> Report:
     folder = options.folder
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        install = install_experts(folder)
+        packages = folder / "packages"
+        install_experts(packages, Path(__file__).with_name("experts"))
         cluster = stack.enter_context(KafkaCluster(folder / "kafka", BROKERS))
         store = stack.enter_context(ChaosStore(folder / "store"))
         web = stack.enter_context(PictureServer(options.seed))
-        settings = _settings(options, cluster, store, web)
-        found = _topics(settings)
+        settings = make_settings(
+            cluster, store, web, pictures.EXPERTS, folder / "data",
+            kafka={
+                "partitions": options.partitions, "group_protocol": options.protocol,
+                "static_membership": options.static,
+            },
+            # Shorter than a freeze: a request that was given up may still be done afterwards.
+            store={"timeout": 4.0},
+            dataset={"shard_offsets": 250},
+        )  # fmt: skip
+        found = make_all_topics(settings)
         identity = uuid.uuid4().hex
         watch = stack.enter_context(Watch(settings, identity, found))
-        workers = _environment(settings, install)
+        workers = workers_environment(settings, packages)
         supervisor = Supervisor(BUNDLES, workers, folder / "workers")
         stack.callback(supervisor.stop)
         for slot in range(options.workers):
@@ -190,71 +191,3 @@ class _Course:
             ", ".join(f"{topic.removeprefix('priors.')} {seen[topic]}" for topic in sorted(seen)),
             watch.ended, self._injector.done.total(), watch.silent, len(self._supervisor.exits),
         )  # fmt: skip
-
-
-def install_experts(folder: Path) -> Path:
-    """The experts' package, installed into a folder of its own; from now on we find it too."""
-    target = folder / "packages"
-    if not target.exists():
-        subprocess.run(
-            [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index",
-             "--no-build-isolation", "--target", target, Path(__file__).with_name("experts")],
-            check=True, timeout=120,
-        )  # fmt: skip
-    if str(target) not in sys.path:
-        sys.path.insert(0, str(target))
-    return target
-
-
-def _settings(
-    options: Options, cluster: KafkaCluster, store: ChaosStore, web: PictureServer
-) -> Settings:
-    settings = Settings(_env_file=None)  # type: ignore[call-arg]
-    kafka = {
-        "bootstrap": cluster.bootstrap, "partitions": options.partitions,
-        "replication": cluster.replication, "group_protocol": options.protocol,
-        "static_membership": options.static,
-    }  # fmt: skip
-    where = {
-        "endpoint": store.endpoint, "bucket": store.bucket, "region": store.region,
-        "secure": False, "access_key": SecretStr(store.access_key),
-        "secret_key": SecretStr(store.secret_key),
-        # Shorter than a freeze: a request that was given up may still be done afterwards.
-        "timeout": 4.0,
-    }  # fmt: skip
-    fetch = {
-        "min_short_edge": pictures.MIN_SHORT_EDGE, "allow_hosts": [web.host], "backoff": 0.2,
-        # A worker that was frozen must not blame the server for it.
-        "attempts": 8, "read_timeout": 60.0, "total_timeout": 120.0, "connect_timeout": 60.0,
-    }  # fmt: skip
-    return settings.model_copy(
-        update={
-            "kafka": settings.kafka.model_copy(update=kafka),
-            "store": settings.store.model_copy(update=where),
-            "fetch": settings.fetch.model_copy(update=fetch),
-            "experts": settings.experts.model_copy(update={"roster": list(pictures.EXPERTS)}),
-            # No expert is dead for so long: no prior may be missing.
-            "join": settings.join.model_copy(update={"deadline": 900.0}),
-            "dataset": settings.dataset.model_copy(update={"shard_offsets": 250}),
-            "data_dir": options.folder / "data",
-        }
-    )
-
-
-def _environment(settings: Settings, packages: Path) -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("DENSEFUSION_")}
-    path = os.pathsep.join([str(packages), str(ROOT)])
-    return {**inherited, **environment(settings), "PYTHONPATH": path}
-
-
-def _topics(settings: Settings) -> dict[str, Topic]:
-    client, wanted = make_topics(settings), topics.all_topics(settings.experts.roster)
-    client.create(wanted)
-    until = time.monotonic() + 60
-    while True:  # a broker that is asked may not have heard of them yet
-        try:
-            return client.verify(wanted)
-        except TopicError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.5)
