@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -19,7 +19,7 @@ from consumers.commit_metrics import CommitMetrics
 from consumers.lanes import Batch, Lanes, Slot
 from consumers.membership import Membership
 from consumers.outputs import Outputs
-from consumers.transaction import Aborted, Transactions, Uncertain
+from consumers.transaction import Aborted, Outgoing, Transactions, Uncertain
 from densefusion import tracing
 from densefusion.errors import BrokerError
 from densefusion.settings import Worker as Settings
@@ -106,7 +106,6 @@ class Checkpoints:
 
     async def commit(self, only: set[tuple[str, int]] | None = None) -> None:
         """Publish and commit the finished prefix (of the lanes `only`). Raises `BrokerError`."""
-        loop = asyncio.get_running_loop()
         async with self._one:
             batch = self._lanes.take_finished(only) if not self._over else Batch()
             if not batch.slots:
@@ -114,35 +113,18 @@ class Checkpoints:
             self._over = True  # until it turns out well
             self._bytes -= sum(slot.bytes() for slot in batch.slots)
             outgoing, offsets = batch.outgoing(), batch.offsets()
-            started, publishing = time.monotonic(), 0.0
+            started = time.monotonic()
             try:
-                if outgoing or self._settings.offset_transactions:
-                    publishing = await loop.run_in_executor(
-                        self._thread,
-                        self._transactions.commit,
-                        outgoing,
-                        offsets,
-                        self._membership.group,
-                    )
-                else:
-                    await self._commit_plainly(offsets)
+                publishing = await self._publish(outgoing, offsets)
             except asyncio.CancelledError:
                 # A hand-over that took too long: what follows in other lanes is another matter.
                 self._over = only is None
                 raise
-            except Aborted as aborted:
-                self._metrics.aborted()
+            except (Aborted, Uncertain) as failure:
                 self._put_back(batch)
-                self._bear(aborted)
+                self._bear(failure)
                 self._over = False
                 return
-            except Uncertain as uncertain:
-                self._metrics.uncertain()
-                if not await self._went_through(offsets):
-                    self._put_back(batch)
-                    self._bear(uncertain)
-                    self._over = False
-                    return
             self._aborts = 0
             self._over = False
             seconds = time.monotonic() - started
@@ -154,6 +136,31 @@ class Checkpoints:
                     if slot.arrival.trace is not None:
                         slot.arrival.trace.committed()
         self._done(offsets)
+
+    async def _publish(
+        self, outgoing: Sequence[Outgoing], offsets: Mapping[tuple[str, int], int]
+    ) -> float:
+        """All of it, or none; the seconds that the publishing took.
+
+        Raises:
+            Aborted, Uncertain: none of it.
+            BrokerError: it is not known, or there is no way to go on.
+        """
+        if not outgoing and not self._settings.offset_transactions:
+            await self._commit_plainly(offsets)
+            return 0.0
+        loop = asyncio.get_running_loop()
+        commit, group = self._transactions.commit, self._membership.group
+        try:
+            return await loop.run_in_executor(self._thread, commit, outgoing, offsets, group)
+        except Aborted:
+            self._metrics.aborted()
+            raise
+        except Uncertain:
+            self._metrics.uncertain()
+            if not await self._went_through(offsets):
+                raise
+            return 0.0
 
     def _put_back(self, batch: Batch) -> None:
         self._bytes += sum(slot.bytes() for slot in self._lanes.put_back(batch))
@@ -173,15 +180,14 @@ class Checkpoints:
         try:
             await self._membership.commit(_places(offsets))
         except KafkaException as error:
+            self._metrics.aborted()
             raise Aborted(error.args[0].str()) from error
 
     async def _went_through(self, offsets: Mapping[tuple[str, int], int]) -> bool:
         """Whether a transaction of unknown outcome did: for all of it, or for none."""
-        try:
-            (found,) = await self._membership.committed(_places(offsets)[:1])
-        except KafkaException as error:
-            raise BrokerError(f"committed offsets: {error.args[0].str()}") from error
-        return bool(found.offset >= offsets[found.topic, found.partition])
+        found = await self._membership.committed(_places(offsets))
+        # All, since some may have been taken away meanwhile: there, another goes on and commits.
+        return all(each.offset >= offsets[each.topic, each.partition] for each in found)
 
 
 def _places(offsets: Mapping[tuple[str, int], int]) -> list[TopicPartition]:

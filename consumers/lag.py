@@ -55,7 +55,7 @@ class Lag:
         self, partitions: Mapping[TopicPartition, Fetching], ours: set[TopicPartition]
     ) -> None:
         """Set the gauges of the partitions that are `ours`."""
-        now = time.time()
+        now, clock = time.time(), time.monotonic()
         oldest = {**self._source.oldest(), **self._lanes.oldest()}
         for place in ours & partitions.keys():
             fetching = partitions[place]
@@ -67,7 +67,7 @@ class Lag:
             elif held:
                 seconds = max(0.0, now - min(held) / 1000)
             else:
-                seconds = now - self._since.setdefault(place, now)
+                seconds = clock - self._since.setdefault(place, clock)
             labels = self._labels(place)
             metrics.LAG_RECORDS.labels(*labels).set(records)
             metrics.LAG_SECONDS.labels(*labels).set(seconds)

@@ -10,31 +10,26 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from confluent_kafka import (
-    OFFSET_BEGINNING,
-    Consumer,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from consumers.client_stats import ClientStats
 from consumers.consumer_thread import ConsumerThread
-from consumers.passed import Passed
 from consumers.stalled import Stalled
+from consumers.standing import Patience, Rewind, committed
+from consumers.starting import Starting
 from densefusion.errors import BrokerError
 from densefusion.refusals import lacks_right, right_refused
 
 log = logging.getLogger("densefusion.membership")
 Places = set[tuple[str, int]]
+T = TypeVar("T")
 
 _POLL_SECONDS = 0.1
-_COMMITTED_SECONDS = 30.0
+_AGAIN_SECONDS = 0.5
 # Longer than a revocation can take; shorter than max.poll.interval.ms, after which the group goes
 # on without us.
 _REBALANCE_SECONDS = 50.0
@@ -57,8 +52,8 @@ class Membership:
 
     Args:
         make: builds the consumer; called again where the brokers want a new one.
+        starting: gives partitions their start.
         patience: seconds to wait until the brokers let a static member in again.
-        passed: where the partitions start, if that is not where the group stands.
         stats: what the consumer tells of itself; without it, a stalled fetch is not noticed.
 
     Attributes:
@@ -74,9 +69,9 @@ class Membership:
         topics: list[str],
         rebalanced: Rebalanced,
         failed: Callable[[BaseException], None],
+        starting: Starting,
         *,
         patience: float = 180.0,
-        passed: Passed | None = None,
         stats: ClientStats | None = None,
     ) -> None:
         self._make = make
@@ -84,17 +79,24 @@ class Membership:
         self._rebalanced = rebalanced
         self._failed = failed
         self._patience = patience
-        self._passed = passed
+        self._starting = starting
         self._stats = stats
         self._looked = 0.0  # at those statistics
         self._stalled = Stalled(self._end)
         self._stuck: Places = set()
+        self._rewind = Rewind(patience)
+        self._late = False  # the group went on without our having handled it
         self._thread = ConsumerThread()
         self._consumer: Consumer | None = None
         self._paused: Places = set()
         self._refused: float | None = None  # since when the brokers do not let us in
         self.group: object = None
         self.assigned: Places = set()
+
+    @property
+    def stands(self) -> Mapping[tuple[str, int], int]:
+        """What was committed of each partition when it became ours, as of `Starting`."""
+        return self._starting.stands
 
     def join(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -135,7 +137,7 @@ class Membership:
 
     def pause(self, wanted: Places) -> None:
         """Have the partitions `wanted` paused, and no others. Not while a poll runs."""
-        wanted = wanted & self.assigned
+        wanted = (wanted | self._starting.waiting) & self.assigned
         consumer = self._consumer
         assert consumer is not None
         try:
@@ -144,34 +146,51 @@ class Membership:
             if go := (self._paused & self.assigned) - wanted:
                 consumer.resume([TopicPartition(*each) for each in go])
         except KafkaException as error:  # revoked in this very moment
-            log.debug("pausing: %s", error)
+            log.debug("pausing failed", extra={"error": error.args[0].str()})
         self._paused = wanted
 
     async def commit(self, offsets: list[TopicPartition]) -> None:
         """Commit offsets outside of any transaction. Raises `KafkaException`."""
         assert self._consumer is not None
         commit = partial(self._consumer.commit, offsets=offsets, asynchronous=False)
-        await self._thread.call(commit)
+        await self._ask(commit)
 
     async def committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
-        """What the group has committed. Raises `KafkaException`."""
-        assert self._consumer is not None
-        return await self._thread.call(
-            partial(self._consumer.committed, places, timeout=_COMMITTED_SECONDS)
-        )
+        """What the group has committed.
+
+        Raises:
+            BrokerError: the brokers are away for longer than we are patient.
+        """
+        patience = Patience(self._patience)
+        while True:
+            assert self._consumer is not None
+            try:
+                return await self._ask(partial(committed, self._consumer, places))
+            except KafkaException as failure:
+                patience.bear(failure, "committed offsets")
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _ask(self, call: Callable[[], T]) -> T:
+        try:
+            return await self._thread.call(call)
+        except RuntimeError as error:  # closed just now, to be made anew
+            raise KafkaException(KafkaError(KafkaError._STATE, str(error))) from error
 
     # -- in the polling thread -------------------------------------------------------------------
 
     def _poll(self, most: int, rewinds: Places) -> list[Message]:
         consumer = self._consumer
         assert consumer is not None
-        if rewinds:
-            self._rewind(consumer, rewinds)
+        if not self._rewind.done(consumer, rewinds):
+            time.sleep(_AGAIN_SECONDS)
+            return []
+        self._starting.look(consumer)
         # Wait for one, then take what is there: a full batch is not worth waiting for.
         messages = consumer.consume(1, _POLL_SECONDS)
         if messages:
             messages += consumer.consume(most - 1, 0)
-        self.group = consumer.consumer_group_metadata()
+        if not self._late:
+            self.group = consumer.consumer_group_metadata()
         if self._stats is not None and self._stats.at != self._looked:
             self._looked = self._stats.at
             ours = {at: each for at, each in self._stats.partitions.items() if at in self.assigned}
@@ -187,21 +206,10 @@ class Membership:
             return None
         return int(marks[1]) if marks is not None else None
 
-    def _rewind(self, consumer: Consumer, partitions: Places) -> None:
-        places = [TopicPartition(*each) for each in partitions]
-        try:
-            for each in consumer.committed(places, timeout=_COMMITTED_SECONDS):
-                at = each.offset if each.offset >= 0 else OFFSET_BEGINNING
-                consumer.seek(TopicPartition(each.topic, each.partition, at))
-        except KafkaException as error:
-            # What was polled is forgotten: going on from the position would lose it.
-            raise BrokerError(f"rewinding: {error.args[0].str()}") from error
-
     def _on_assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         # librdkafka keeps its pause flags across assignments.
         consumer.resume(partitions)
-        if self._passed is not None:
-            self._passed.assign(consumer, partitions)
+        self._starting.assign(consumer, partitions)
         self._on_loop(self._handle_assigned(_places(partitions)), consumer)
 
     def _on_revoke(
@@ -217,6 +225,8 @@ class Membership:
             self._thread.serve(future, _REBALANCE_SECONDS)
         except TimeoutError:
             # Whatever is held of these partitions must not be committed any more.
+            self._late = True
+            future.cancel()
             late = BrokerError(f"a rebalance was not handled in {_REBALANCE_SECONDS:.0f} s")
             self._loop.call_soon_threadsafe(self._failed, late)
         except Exception as error:
@@ -228,15 +238,16 @@ class Membership:
         log.info("partitions assigned", extra=_by_topic(partitions))
         self.assigned |= partitions
         self._paused -= partitions
+        self._refused = None
         await self._rebalanced.assigned(partitions)
 
     async def _handle_revoked(self, partitions: Places, *, commit: bool) -> None:
-        what = "partitions revoked" if commit else "partitions lost"
-        log.info(what, extra=_by_topic(partitions))
+        log.info("partitions revoked" if commit else "partitions lost", extra=_by_topic(partitions))
         try:
             await self._rebalanced.revoked(partitions, commit=commit)
         finally:
             self.assigned -= partitions
+            self._starting.revoked(partitions)
 
     async def _poll_error(self, error: KafkaError) -> None:
         said = error.str()

@@ -11,7 +11,7 @@ from typing import Any
 from consumers.source import Arrival, Headers, offset, place
 from consumers.stage import Emit, Rejected
 from consumers.transaction import Outgoing
-from densefusion import metrics
+from densefusion import clients, metrics
 from densefusion.attempts import ATTEMPT, attempt
 from densefusion.topics import DEAD_LETTERS, REJECTS, URLS
 from densefusion.tracing import TRACEPARENT, TRACESTATE
@@ -22,7 +22,12 @@ log = logging.getLogger("densefusion.outputs")
 # Headers that travel from a URL to its caption: which run it belongs to, its trace, its attempt.
 CARRIED = ("run", TRACEPARENT, TRACESTATE, ATTEMPT)
 _DETAIL = 2000
+_OVERHEAD = 64  # bytes of a message, or of a header, beside its contents: at the most
 _KEPT_INPUT = 256 << 10  # bytes; Kafka's own limit for a message is a million
+
+
+class TooLarge(Exception):
+    """A record that no message can hold."""
 
 
 class Outputs:
@@ -30,15 +35,20 @@ class Outputs:
 
     Args:
         prefix: put before every topic's name.
+        largest: bytes of a message that the producer takes. It refuses what is larger, so that it
+            could never be committed, nor what comes after it.
     """
 
-    def __init__(self, stage: str, codec: Codec, prefix: str) -> None:
+    def __init__(
+        self, stage: str, codec: Codec, prefix: str, *, largest: int = clients.LARGEST
+    ) -> None:
         self._stage = stage
         self._codec = codec
         self._prefix = prefix
+        self._largest = largest
 
     def emitted(self, emits: Sequence[Emit], arrival: Arrival) -> list[Outgoing]:
-        """The records that a stage emits for a record. Raises `schemas.SchemaError`."""
+        """The records that a stage emits for a record. Raises `schemas.SchemaError`, `TooLarge`."""
         if not emits:
             return []
         headers = carried(arrival)
@@ -76,7 +86,11 @@ class Outputs:
         return [self._encode(emit, carried(arrival), arrival)]
 
     def dead_letter(self, error: BaseException, arrival: Arrival) -> list[Outgoing]:
-        """The untouched message, with headers that say where it was and why it died."""
+        """The untouched message, with headers that say where it was and why it died.
+
+        Where that is more than a message can hold, the message stays where it is: a header says how
+        large it was.
+        """
         message = arrival.message
         topic, partition = place(message)
         log.warning("dead letter", exc_info=error, extra=self._about(arrival) | {
@@ -91,15 +105,19 @@ class Outputs:
             "exception": repr(error)[:_DETAIL],
         }
         headers = _headers(arrival)
+        topic = self._prefix + DEAD_LETTERS
         if arrival.trace is not None:
             arrival.trace.died(error)
-            headers = arrival.trace.send(self._prefix + DEAD_LETTERS, "", headers)
+            headers = arrival.trace.send(topic, "", headers)
         marks: Headers = [(f"dead-letter-{name}", _utf8(text)) for name, text in about.items()]
-        return [
-            Outgoing(
-                self._prefix + DEAD_LETTERS, message.key(), message.value(), [*headers, *marks]
-            )
-        ]
+        key, value = message.key(), message.value()
+        out = Outgoing(topic, key, value, [*headers, *marks])
+        if self._fits(out):
+            return [out]
+        marks.append(("dead-letter-size", str(len(value or b"")).encode()))
+        headers = [each for each in headers if each[0] in CARRIED]
+        out = Outgoing(topic, key, None, [*headers, *marks])
+        return [out if self._fits(out) else Outgoing(topic, None, None, marks)]
 
     def count(self, outgoing: Sequence[Outgoing]) -> None:
         """Count what has been committed."""
@@ -122,7 +140,15 @@ class Outputs:
         value = emit.value
         if not isinstance(value, bytes):
             value = self._codec.encode(emit.schema, value, topic)
-        return Outgoing(topic, emit.key.encode(), value, headers)
+        out = Outgoing(topic, emit.key.encode(), value, headers)
+        if not self._fits(out):
+            raise TooLarge(f"{emit.schema} of {len(value)} bytes; a message takes {self._largest}")
+        return out
+
+    def _fits(self, out: Outgoing) -> bool:
+        size = len(out.key or b"") + len(out.value or b"") + _OVERHEAD
+        size += sum(len(name) + len(held or b"") + _OVERHEAD for name, held in out.headers)
+        return size <= self._largest
 
 
 def carried(arrival: Arrival) -> Headers:

@@ -8,6 +8,7 @@ use at once.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
@@ -32,30 +33,22 @@ class Passed:
         self._waiting = waiting
         metrics.SKIPPED.labels(stage)  # there from the start, so that the first is an increase
 
-    def assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
-        """To be called when `partitions` have been assigned, in the consumer's thread."""
+    def further(self, stands: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """Where partitions start that stand, for us, at `stands`: those that others have passed."""
         try:
-            own = consumer.committed(partitions, timeout=_SECONDS)
-            theirs = self._committed(partitions)
+            theirs = self._committed(stands)
         except KafkaException as error:
             # Only work that nobody waits for is at stake.
             log.warning("starting where we stopped", extra={"error": error.args[0].str()})
-            return
-        skipped = 0
-        for place, stood, passed in zip(partitions, own, theirs, strict=True):
-            if passed.offset > max(stood.offset, 0):
-                place.offset = passed.offset
-                skipped += passed.offset - max(stood.offset, 0)
-        if not skipped:
-            return
-        log.warning("images skipped that were captioned without us", extra={"count": skipped})
-        metrics.SKIPPED.labels(self._stage).inc(skipped)
-        if self._kafka.group_protocol == "consumer":
-            consumer.incremental_assign(partitions)
-        else:
-            consumer.assign(partitions)
+            return {}
+        passed = {place: at for place, at in theirs.items() if at > max(stands[place], 0)}
+        if passed:
+            skipped = sum(at - max(stands[place], 0) for place, at in passed.items())
+            log.warning("images skipped that were captioned without us", extra={"count": skipped})
+            metrics.SKIPPED.labels(self._stage).inc(skipped)
+        return passed
 
-    def _committed(self, partitions: list[TopicPartition]) -> list[TopicPartition]:
+    def _committed(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], int]:
         config = {
             **clients.common(self._kafka),
             "group.id": self._kafka.prefix + self._waiting,
@@ -63,7 +56,7 @@ class Passed:
         }
         reader = Consumer(config)
         try:
-            places = [TopicPartition(each.topic, each.partition) for each in partitions]
-            return reader.committed(places, timeout=_SECONDS)
+            found = reader.committed([TopicPartition(*each) for each in places], timeout=_SECONDS)
         finally:
             reader.close()
+        return {(each.topic, each.partition): each.offset for each in found}

@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import EntryPoint
 
 from consumers.caption_engine import caption_engine
 from consumers.client_stats import ClientStats
@@ -22,6 +23,7 @@ from consumers.outputs import Outputs
 from consumers.passed import Passed
 from consumers.source import Source, TopicSource
 from consumers.stage import Stage
+from consumers.starting import Starting
 from consumers.traces import Traces
 from consumers.transaction import Transactions
 from consumers.worker import Worker
@@ -56,8 +58,8 @@ def default_workers(settings: Settings) -> dict[str, int]:
     return counts
 
 
-def expert_classes(names: Iterable[str], profile: str = "starter") -> dict[str, type[Expert]]:
-    """The classes of these experts, of the profile where there is one of it.
+def registered(names: Iterable[str], profile: str = "starter") -> dict[str, EntryPoint]:
+    """Where these experts are, of the profile where there is one of it; nothing is imported.
 
     Raises:
         SettingsError: one is not registered.
@@ -68,15 +70,33 @@ def expert_classes(names: Iterable[str], profile: str = "starter") -> dict[str, 
         raise SettingsError(
             f"no expert named {', '.join(unknown)}; installed are {', '.join(sorted(known))}"
         )
-    points = {name: known.get(f"{name}.{profile}", known[name]) for name in names}
-    return {name: point.load() for name, point in points.items()}
+    return {name: known.get(f"{name}.{profile}", known[name]) for name in names}
+
+
+def expert_classes(names: Iterable[str], profile: str = "starter") -> dict[str, type[Expert]]:
+    """The classes of these experts.
+
+    Raises:
+        SettingsError: one is not registered, or cannot be imported.
+    """
+    found: dict[str, type[Expert]] = {}
+    for name, point in registered(names, profile).items():
+        try:
+            found[name] = point.load()
+        except (ImportError, AttributeError) as error:
+            raise SettingsError(f"expert {name} ({point.value}): {error}") from error
+    return found
 
 
 def make_codec(settings: Settings) -> Codec:
     """A codec that knows the records, and the priors of the roster's experts."""
     codec = Codec(_registry(settings))
     for name, expert in expert_classes(settings.experts.roster, settings.experts.profile).items():
-        codec.add(f"Prior:{name}", prior_schema(expert.schema()))
+        try:
+            schema = prior_schema(expert.schema())
+        except Exception as error:  # another package's code
+            raise SettingsError(f"expert {name}: its schema cannot be had: {error}") from error
+        codec.add(f"Prior:{name}", schema)
     return codec
 
 
@@ -140,10 +160,10 @@ class Roster:
                 ),
                 patience=kafka.retry_for,
             ),
-            Outputs(stage, self._codec, kafka.prefix),
+            Outputs(stage, self._codec, kafka.prefix, largest=clients.largest(kafka)),
             settings.worker,
+            Starting(kafka, built.passed),
             in_flight=built.in_flight,
-            passed=built.passed,
             stats=stats,
             traces=self._traces(stage),
             patience=kafka.retry_for,

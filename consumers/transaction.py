@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class Transactions:
         self._patience = patience
         self._producer: Producer | None = None
         self._began = 0.0
+        self._left = threading.Event()
 
     def open(self) -> None:
         """Register the transactional id; fences whoever had it, and ends what they left open.
@@ -81,19 +83,26 @@ class Transactions:
             BrokerError: the brokers do not let us, after the retries.
         """
         self._fatal = None
-        self._producer = self._make(on_fatal=self._on_fatal)
+        producer = self._producer = self._make(on_fatal=self._on_fatal)
         try:
-            self._again(self._producer.init_transactions)
+            self._again(producer.init_transactions)
         except KafkaException as error:
+            self._stay()
             if lacks_right(error.args[0]):
                 raise right_refused(error.args[0], "no transactions") from error
             raise BrokerError(f"no transactions: {error.args[0].str()}") from error
         except NeverReturned as error:
-            never_destroy(self._producer)
+            never_destroy(producer)
             raise BrokerError(f"no transactions: {error}") from error
 
     def close(self) -> None:
+        """Let go, and try nothing again, even of a commit that another thread is in."""
+        self._left.set()
         self._producer = None
+
+    def _stay(self) -> None:
+        if self._left.is_set():
+            raise BrokerError("left, without waiting for the brokers")
 
     def commit(
         self,
@@ -180,6 +189,7 @@ class Transactions:
                 self._make_room(producer, until)
 
     def _make_room(self, producer: Producer, until: float) -> None:
+        self._stay()
         if time.monotonic() > until:
             raise BrokerError(f"the brokers have taken nothing for {self._patience:.0f} s")
         producer.poll(0.1)
@@ -218,8 +228,9 @@ class Transactions:
         that it was not the other way round.
 
         Raises:
-            BrokerError: it was; or the brokers do not let us.
+            BrokerError: it was; or the brokers do not let us; or we have left.
         """
+        self._stay()
         error = self._fatal or error
         if error is not None and error.code() in _FENCED:
             if time.monotonic() - self._began < _EXPIRED_SECONDS:
@@ -248,9 +259,10 @@ class Transactions:
                 if not error.args[0].retriable() or self._fatal or time.monotonic() > until:
                     raise
                 log.info("waiting for the brokers", extra={"error": error.args[0].str()})
-                if self._producer is not None:
-                    self._producer.poll(0)  # where they refuse our login, it says so, and raises
-                time.sleep(0.1)
+                if (producer := self._producer) is not None:
+                    producer.poll(0)  # where they refuse our login, it says so, and raises
+                if self._left.wait(0.1):
+                    raise
             else:
                 return
 

@@ -56,9 +56,12 @@ class Vitals:
         self._idle.inc(seconds)
 
     def committed(self, offsets: Mapping[TopicPartition, int]) -> None:
-        self._lag.committed(offsets)
+        ours = self._ours()  # what has been lost meanwhile is another worker's to tell
+        self._lag.committed({place: at for place, at in offsets.items() if place in ours})
 
-    def assigned(self) -> None:
+    def assigned(self, stands: Mapping[TopicPartition, int]) -> None:
+        """`stands`: what was committed of the partitions that are ours, negative for nothing."""
+        self.committed({place: at for place, at in stands.items() if at >= 0})
         self._rebalances.inc()
         self._assigned.set(len(self._ours()))
         self.pulse.joined()

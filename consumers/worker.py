@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 
 from confluent_kafka import Consumer
 
@@ -24,11 +24,11 @@ from consumers.lanes import Lanes, Slot
 from consumers.membership import Membership
 from consumers.outcomes import Outcomes
 from consumers.outputs import Outputs
-from consumers.passed import Passed
 from consumers.pulse import Pulse
 from consumers.runners import Runners
 from consumers.source import Source
 from consumers.stage import Stage
+from consumers.starting import Starting
 from consumers.traces import Traces
 from consumers.transaction import Transactions
 from consumers.vitals import Vitals
@@ -62,9 +62,9 @@ class Worker:
         transactions: Transactions,
         outputs: Outputs,
         settings: WorkerSettings,
+        starting: Starting,
         *,
         in_flight: int,
-        passed: Passed | None = None,
         stats: ClientStats | None = None,
         traces: Traces | None = None,
         patience: float = 180.0,
@@ -80,7 +80,7 @@ class Worker:
         self._room = asyncio.Event()  # for more polled messages
         self._failure: BaseException | None = None
         self._membership = Membership(
-            consumer, source.topics, self, self._fail, patience=patience, passed=passed, stats=stats
+            consumer, source.topics, self, self._fail, starting, patience=patience, stats=stats
         )
         self._checkpoints = Checkpoints(
             stage.name,
@@ -121,20 +121,35 @@ class Worker:
         """
         await self._stage.open()
         try:
-            await self._checkpoints.open()
-            self._membership.join()
-            self._vitals.opened()
-            committer = asyncio.create_task(self._commit_by_time())
-            try:
-                await self._pump()
-                await self._finish()
-            finally:
-                committer.cancel()
-                self._runners.close()
+            if await self._unless_stopped(self._checkpoints.open()):
+                await self._run()
         finally:
             await self._leave()
         if self._failure is not None:
             raise self._failure
+
+    async def _unless_stopped(self, opening: Coroutine[None, None, None]) -> bool:
+        """Whether it came to its end: brokers that are away keep nobody from leaving."""
+        waits = asyncio.create_task(opening), asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if waits[0].done():
+                waits[0].result()
+            return waits[0].done()
+        finally:
+            for each in waits:
+                each.cancel()
+
+    async def _run(self) -> None:
+        self._membership.join()
+        self._vitals.opened()
+        committer = asyncio.create_task(self._commit_by_time())
+        try:
+            await self._pump()
+            await self._finish()
+        finally:
+            committer.cancel()
+            self._runners.close()
 
     async def _commit_by_time(self) -> None:
         try:
@@ -216,7 +231,7 @@ class Worker:
     async def assigned(self, partitions: set[tuple[str, int]]) -> None:
         self._lanes.open(self._source.lanes(partitions))
         self._source.assigned(sorted(partitions))
-        self._vitals.assigned()
+        self._vitals.assigned(self._membership.stands)
 
     async def revoked(self, partitions: set[tuple[str, int]], *, commit: bool) -> None:
         """Finish what is in work, within the grace; commit what is finished; forget the rest."""

@@ -35,16 +35,24 @@ class ScriptedTransactions:
 
 
 class StandingMembership:
-    """A group that stands at `offset` in every partition."""
+    """A group that stands at `offset` in every partition, or where `stands` says.
+
+    Attributes:
+        away: it does not answer.
+    """
 
     group = object()
 
-    def __init__(self, offset: int = 0) -> None:
+    def __init__(self, offset: int = 0, stands: Mapping[tuple[str, int], int] | None = None):
         self._offset = offset
+        self._stands = stands or {}
+        self.away = False
 
     async def committed(self, places: list) -> list:  # type: ignore[type-arg]
+        while self.away:
+            await asyncio.sleep(0.01)
         for place in places:
-            place.offset = self._offset
+            place.offset = self._stands.get((place.topic, place.partition), self._offset)
         return places
 
 
@@ -52,9 +60,11 @@ class UncountedOutputs:
     def count(self, sent: Sequence[Outgoing]) -> None: ...
 
 
-def checkpoints(transactions: object, lanes: Lanes, offset: int = 0) -> Checkpoints:
+def checkpoints(
+    transactions: object, lanes: Lanes, membership: StandingMembership | None = None
+) -> Checkpoints:
     return Checkpoints(
-        "test", lanes, StandingMembership(offset), transactions, UncountedOutputs(),  # type: ignore[arg-type]
+        "test", lanes, membership or StandingMembership(), transactions, UncountedOutputs(),  # type: ignore[arg-type]
         Settings().worker, lambda offsets: None,
     )  # fmt: skip
 
@@ -90,12 +100,27 @@ async def test_what_was_not_committed_is_tried_again(failure: Exception) -> None
 async def test_an_uncertain_commit_that_went_through_is_not_repeated() -> None:
     transactions = ScriptedTransactions(Uncertain("uncertain"))
     lanes = Lanes(10)
-    commits = checkpoints(transactions, lanes, offset=1)
+    commits = checkpoints(transactions, lanes, StandingMembership(1))
     finish(lanes, A, 0)
     await commits.commit()
     finish(lanes, A, 1)
     await commits.commit()
     assert transactions.committed == [{A: 2}]
+
+
+async def test_another_s_commit_is_no_proof_that_ours_went_through() -> None:
+    """A was taken away while the transaction hung, and its next owner has gone on from there."""
+    transactions = ScriptedTransactions(Uncertain("uncertain"))
+    lanes = Lanes(10)
+    commits = checkpoints(transactions, lanes, StandingMembership(stands={A: 5, B: 0}))
+    finish(lanes, A, 0)
+    finish(lanes, B, 0)
+    committing = asyncio.create_task(commits.commit())
+    await asyncio.sleep(0)
+    lanes.drop({A})
+    await committing
+    await commits.commit()
+    assert transactions.committed == [{B: 1}]
 
 
 @pytest.mark.parametrize("failure", [Aborted("aborted"), Uncertain("uncertain")])
@@ -125,3 +150,20 @@ async def test_a_hand_over_that_takes_too_long_holds_up_no_other_lane() -> None:
             await commits.commit({A})
     await commits.commit()
     assert {B: 1} in transactions.committed
+
+
+async def test_a_hand_over_given_up_while_the_outcome_is_asked_for_stops_no_other_lane() -> None:
+    transactions = ScriptedTransactions(Uncertain("uncertain"))
+    lanes = Lanes(10)
+    membership = StandingMembership()
+    membership.away = True
+    commits = checkpoints(transactions, lanes, membership)
+    finish(lanes, A, 0)
+    finish(lanes, B, 0)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await commits.commit({A})
+    lanes.drop({A})
+    membership.away = False
+    await commits.commit()
+    assert transactions.committed == [{B: 1}]

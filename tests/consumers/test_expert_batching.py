@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -97,7 +98,9 @@ def test_a_session_is_what_the_settings_say_or_an_error() -> None:
     assert version(name, "int8") == "1.0.6-int8"
 
 
-def test_a_precision_that_was_not_built_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DENSEFUSION_MODELS", "/nonexistent")
+def test_a_precision_that_was_not_built_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with pytest.raises(EngineError, match="engines build"):
         open_session("coco-ssdlite-mobilenet-v2", Experts(precision="fp16"))

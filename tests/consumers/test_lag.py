@@ -125,11 +125,23 @@ def test_seconds_grow_while_nothing_comes(
     lanes: Lanes, source: HeldSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = lag("stalled", lanes, source)
-    now = time.time()
+    now = time.monotonic()
     for passed in (0, 40):
-        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        monkeypatch.setattr(time, "monotonic", lambda passed=passed: now + passed)
         measured.measure({PLACE: fetching(5, 10, committed=5)}, {PLACE})
     assert shown("stalled") == 5 and shown("stalled", "seconds") == 40
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0], ids=["back", "forward"])
+def test_a_clock_that_is_set_is_no_lag(
+    jump: float, lanes: Lanes, source: HeldSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = lag("clock", lanes, source)
+    now = time.time()
+    for passed in (0.0, jump):
+        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        measured.measure({PLACE: fetching(5, 10, committed=5)}, {PLACE})
+    assert shown("clock", "seconds") == pytest.approx(0, abs=1)
 
 
 class JoinedSource(HeldSource):
@@ -155,9 +167,9 @@ def test_seconds_start_anew_with_progress(
     lanes: Lanes, source: HeldSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     measured = lag("progress", lanes, source)
-    now = time.time()
+    now = time.monotonic()
     for passed in (0, 40):
-        monkeypatch.setattr(time, "time", lambda passed=passed: now + passed)
+        monkeypatch.setattr(time, "monotonic", lambda passed=passed: now + passed)
         measured.committed({PLACE: passed})
         measured.measure({PLACE: fetching(passed, passed + 3)}, {PLACE})
         assert shown("progress", "seconds") == 0

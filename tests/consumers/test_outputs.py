@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException, Producer
 
-from consumers.outputs import Outputs
-from consumers.source import Arrival
+from consumers.outputs import Outputs, TooLarge
+from consumers.source import Arrival, Headers
 from consumers.stage import Emit, Rejected
 from consumers.transaction import Outgoing
 from densefusion import metrics
@@ -89,6 +90,60 @@ def test_dead_letter_whose_error_utf8_cannot_hold(outputs: Outputs) -> None:
 
     (out,) = outputs.dead_letter(Odd(), arrival(("x.fetched", 0), 0))
     assert b"Odd(" in dict(out.headers)["dead-letter-exception"]  # type: ignore[operator]
+
+
+LIMIT = 1_000_000
+
+
+def takes(out: Outgoing) -> bool:
+    """Whether the client would send it."""
+    producer = Producer({"bootstrap.servers": "127.0.0.1:1", "log_level": 0})
+    try:
+        producer.produce(out.topic, out.value, out.key, headers=out.headers or None)
+    except KafkaException as error:
+        assert error.args[0].code() == KafkaError.MSG_SIZE_TOO_LARGE
+        return False
+    finally:
+        producer.purge()
+    return True
+
+
+@pytest.mark.parametrize("below", range(0, 300, 50))
+def test_what_no_message_can_hold_is_never_sent(outputs: Outputs, below: int) -> None:
+    """The client refuses it, so that it could not be committed, now or after any restart."""
+    wide = url() | {"alt_text": "x" * (LIMIT - 400 + below)}
+    headers: Headers = [("run", b"r" * 100)]
+    came = arrival(("x.urls", 0), 1, url(), headers)
+    try:
+        (out,) = outputs.emitted([Emit("urls", "u", wide, "ImageUrl")], came)
+    except TooLarge:
+        return
+    assert takes(out)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "headers"),
+    [
+        (100, LIMIT - 200, []),
+        (100, LIMIT - 1200, [("run", b"r1")]),
+        (100, 100, [("odd", b"x" * (LIMIT - 300)), ("run", b"r1")]),
+        (100, 100, [("run", b"x" * (LIMIT - 300))]),
+        (LIMIT - 300, 100, []),
+    ],
+    ids=["value", "value with a run", "header", "carried header", "key"],
+)
+def test_dead_letter_of_what_leaves_no_room_says_where_it_is(
+    outputs: Outputs, key: int, value: int, headers: Headers
+) -> None:
+    came = message("x.urls", 3, 77, b"v" * value, b"k" * key, headers)
+    dead = Arrival(("x.urls", 3), {("x.urls", 3): 78}, came, error=ValueError("why"))
+    (out,) = outputs.dead_letter(ValueError("w" * 5000), dead)
+    assert takes(out)
+    found = dict(out.headers)
+    assert out.value is None and found["dead-letter-size"] == str(value).encode()
+    assert found["dead-letter-offset"] == b"77"
+    assert found.get("run") in (None, b"r1")
+    assert ("run" in found) == (("run", b"r1") in headers)
 
 
 def test_outputs_are_counted(outputs: Outputs) -> None:

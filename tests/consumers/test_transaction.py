@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -16,6 +17,7 @@ OFFSETS = {("in", 0): 7}
 MESSAGES = [Outgoing("out", b"k", b"v", [])]
 FENCED = KafkaError(KafkaError._FENCED, "fenced", fatal=True)
 ABORTABLE = KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "not a member", txn_requires_abort=True)
+AWAY = KafkaError(KafkaError._TIMED_OUT, "timed out", retriable=True)
 STATE = KafkaError(KafkaError._STATE, "not in a transaction")
 
 
@@ -171,3 +173,15 @@ def test_a_registration_that_never_returns_ends_the_worker(
     with pytest.raises(BrokerError, match="no transactions"):
         opened(Script({"init": gate}))
     gate.set()
+
+
+@pytest.mark.parametrize("name", ["init", "offsets", "commit"])
+def test_whoever_leaves_tries_nothing_again(name: str) -> None:
+    """The brokers are away, and the process could not end for as long as patience lasts."""
+    transactions = Transactions(Script({name: AWAY}), patience=60.0)  # type: ignore[arg-type]
+    threading.Timer(0.3, transactions.close).start()
+    started = time.monotonic()
+    with pytest.raises(BrokerError, match="left"):
+        transactions.open()
+        transactions.commit(MESSAGES, OFFSETS, object())
+    assert time.monotonic() - started < 5

@@ -25,6 +25,7 @@ from consumers.client_stats import ClientStats
 from consumers.outputs import Outputs
 from consumers.source import TopicPartition, TopicSource
 from consumers.stage import Emit, Record
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients, logs
@@ -156,6 +157,7 @@ def build(settings: Settings, task: Task, write: Write) -> Worker:
         Transactions(producer, patience=kafka.retry_for),
         Outputs(Passing.name, CODEC, kafka.prefix),
         settings.worker,
+        Starting(kafka),
         in_flight=settings.worker.in_flight,
         stats=stats,
     )

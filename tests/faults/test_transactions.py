@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, TopicPartition
 from consumers.outputs import Outputs
 from consumers.source import TopicSource
 from consumers.stage import Emit, Record
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -74,6 +75,7 @@ async def test_a_transaction_of_offsets_alone_stays(new_stream: MakeStream, prot
         Transactions(partial(clients.producer, kafka, kafka.prefix + "sink-0")),
         Outputs("sink", codec, kafka.prefix),
         settings(stream, offset_transactions=True).worker,
+        Starting(kafka),
         in_flight=8,
     )
     running = asyncio.create_task(worker.run())

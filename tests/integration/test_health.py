@@ -24,6 +24,7 @@ from consumers.client_stats import ClientStats
 from consumers.outputs import Outputs
 from consumers.source import TopicSource
 from consumers.stage import Emit, Record
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -139,6 +140,7 @@ def running(kafka: Kafka, stage: Blocking, instance: str = "0") -> Iterator[Prob
         Transactions(partial(clients.producer, kafka, f"{kafka.prefix}{instance}")),
         Outputs(stage.name, codec, kafka.prefix),
         config.model_copy(update={"stuck_after": STUCK_AFTER}),
+        Starting(kafka),
         in_flight=4,
         stats=stats,
     )

@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, TopicPartition
 from consumers.outputs import Outputs
 from consumers.source import TopicSource
 from consumers.stage import Emit, Record
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -76,6 +77,7 @@ async def test_a_stage_that_emits_nothing_commits_every_time(tmp_path: Path) -> 
             Transactions(partial(clients.producer, settings, "sink-0")),
             Outputs("sink", codec, ""),
             stack.apply(Settings()).worker,
+            Starting(settings),
             in_flight=8,
         )
         running = asyncio.create_task(worker.run())

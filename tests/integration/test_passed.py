@@ -15,6 +15,7 @@ from consumers.outputs import Outputs
 from consumers.passed import Passed
 from consumers.source import TopicSource
 from consumers.stage import Emit, Record
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -67,8 +68,8 @@ async def seen(kafka: Kafka) -> list[int]:
         Transactions(partial(clients.producer, kafka, "late-0")),
         Outputs(stage.name, Codec(), ""),
         Settings().worker,
+        Starting(kafka, Passed(kafka, stage.name, "fusion")),
         in_flight=4,
-        passed=Passed(kafka, stage.name, "fusion"),
     )
     running = asyncio.create_task(worker.run())
     deadline = time.monotonic() + 60

@@ -153,6 +153,18 @@ def check(stack: EmbeddedStack) -> None:
     group.close()
 
 
+def test_what_is_stored_can_be_read_as_soon_as_it_is_up(tmp_path: Path) -> None:
+    """The store's volumes report some time after its S3 server answers, often seconds."""
+    for start in range(3):
+        with EmbeddedStack(tmp_path, durable=False) as stack:
+            client = s3(stack)
+            if start == 0:
+                client.make_bucket("kept")
+                client.put_object("kept", "object", io.BytesIO(b"bytes"), 5)
+            with client.get_object("kept", "object") as answer:
+                assert answer.read() == b"bytes"
+
+
 def test_everything_is_there_after_kill_9_on_the_same_ports_and_on_others(tmp_path: Path) -> None:
     stack = EmbeddedStack(tmp_path)
     stack.start()

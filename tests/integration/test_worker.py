@@ -17,6 +17,7 @@ from confluent_kafka import Consumer, TopicPartition
 from consumers.outputs import Outputs
 from consumers.source import TopicSource
 from consumers.stage import Emit, Record, Rejected
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -75,6 +76,7 @@ def make_worker(kafka: Kafka, stage: Shuffling, instance: str, **changes: Any) -
         Transactions(partial(clients.producer, kafka, identity)),
         Outputs(stage.name, codec, kafka.prefix),
         WorkerSettings(commit_interval=0.2, offset_transactions=False, **changes),
+        Starting(kafka),
         in_flight=16,
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 from consumers.outputs import Outputs
 from consumers.source import Source
 from consumers.stage import Stage
+from consumers.starting import Starting
 from consumers.transaction import Transactions
 from consumers.worker import Worker
 from densefusion import clients
@@ -35,6 +36,7 @@ async def run(
         Transactions(partial(clients.producer, kafka, f"{kafka.prefix}{stage.name}-{instance}")),
         Outputs(stage.name, codec, kafka.prefix),
         settings,
+        Starting(kafka),
         in_flight=in_flight or settings.in_flight,
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)

@@ -1,0 +1,94 @@
+"""Where the partitions start that the group has just given us: where the group stands on them.
+
+Left to itself, librdkafka asks for that in the background. While the transaction of a worker that
+died keeps the answer back, it asks again; if the assignment changes meanwhile, it takes "not known
+yet" for "nothing committed", and starts at the beginning (seen with 2.16 and both group protocols;
+`rd_kafka_assignment_apply_offsets`). Everything would be done twice. So we ask, and name the start.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from consumers.passed import Passed
+from consumers.standing import Patience, committed
+from densefusion.settings import Kafka
+
+log = logging.getLogger("densefusion.membership")
+# An answer takes milliseconds, or until a transaction is over; other partitions must not wait.
+_ASK_SECONDS = 1.0
+_AGAIN_SECONDS = 1.0
+
+
+class Starting:
+    """The starts of one member's partitions. All calls from the thread that polls.
+
+    Args:
+        kafka: says how the group assigns, and for how many seconds we are patient.
+        passed: where partitions start, if that is further than the group stands.
+
+    Attributes:
+        stands: the offset that was committed of each partition when it was given to us; negative
+            where there was none.
+        waiting: partitions whose start is not known yet. They are to be kept paused.
+    """
+
+    def __init__(self, kafka: Kafka, passed: Passed | None = None) -> None:
+        self._incremental = kafka.group_protocol == "consumer"
+        self._seconds = kafka.retry_for
+        self._passed = passed
+        self._patience = Patience(self._seconds)
+        self._next = 0.0
+        self.stands: dict[tuple[str, int], int] = {}
+        self.waiting: set[tuple[str, int]] = set()
+
+    def assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        """Have `partitions` assigned: to be called in the client's callback."""
+        try:
+            starts = self._find(consumer, partitions)
+        except KafkaException as failure:
+            log.info("start not known yet", extra={"error": failure.args[0].str()})
+            starts = [
+                TopicPartition(each.topic, each.partition, OFFSET_BEGINNING) for each in partitions
+            ]
+            self.waiting |= {(each.topic, each.partition) for each in partitions}
+        (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
+        if self.waiting:
+            consumer.pause([TopicPartition(*place) for place in self.waiting])
+
+    def revoked(self, partitions: set[tuple[str, int]]) -> None:
+        self.waiting -= partitions
+        for place in partitions:
+            self.stands.pop(place, None)
+
+    def look(self, consumer: Consumer) -> None:
+        """Start what waits, if by now it can be known where.
+
+        Raises:
+            BrokerError: for as long as we are patient, it could not. (`Refused`: we may not ask.)
+        """
+        if not self.waiting or time.monotonic() < self._next:
+            return
+        try:
+            for start in self._find(consumer, [TopicPartition(*at) for at in self.waiting]):
+                consumer.seek(start)
+        except KafkaException as failure:
+            self._patience.bear(failure, "where the group stands")
+            self._next = time.monotonic() + _AGAIN_SECONDS
+            return
+        self.waiting.clear()
+        self._patience = Patience(self._seconds)
+
+    def _find(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
+        """Raises `KafkaException`."""
+        stands = {(at.topic, at.partition): at.offset for at in committed(
+            consumer, places, _ASK_SECONDS)}  # fmt: skip
+        self.stands |= stands
+        further = self._passed.further(stands) if self._passed is not None else {}
+        starts = []
+        for place, offset in (stands | further).items():
+            starts.append(TopicPartition(*place, offset if offset >= 0 else OFFSET_BEGINNING))
+        return starts
