@@ -10,6 +10,7 @@ content, files never mix.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from densefusion.model_store import ModelStore
@@ -40,18 +41,21 @@ class EngineStore:
         except Missing:
             return False
         except EngineError as error:
-            log.warning("engine %s: the shared one is not taken: %s", slot, error)
+            log.warning("shared engine not taken", extra={"engine": slot, "reason": str(error)})
             return False
         (folder / MANIFEST).write_bytes(text)
         return True
 
     def offer(self, slot: str, digest: str, folder: Path) -> None:
+        with suppress(Missing, EngineError):
+            parse_manifest(self._store.read(_manifest_key(slot, digest)))
+            return
         text = (folder / MANIFEST).read_bytes()
         _, files = parse_manifest(text)
         for name, content in files.items():
             self._store.write(_file_key(content), (folder / name).read_bytes())
         self._store.write(_manifest_key(slot, digest), text)
-        log.info("engine %s is shared as %s", slot, digest)
+        log.info("engine shared", extra={"engine": slot, "digest": digest})
 
 
 def _manifest_key(slot: str, digest: str) -> str:
@@ -63,12 +67,17 @@ def _file_key(content: str) -> str:
 
 
 def engine_cache(
-    settings: Settings, *, on_mismatch: OnMismatch | None = None, share: bool | None = None
+    settings: Settings,
+    *,
+    on_mismatch: OnMismatch | None = None,
+    share: bool | None = None,
+    offer_found: bool = False,
 ) -> Cache:
     """The cache as the settings have it.
 
     Args:
         on_mismatch, share: in place of ``experts.engine_mismatch`` and ``experts.share_engines``.
+        offer_found: see `Cache`.
 
     Raises:
         SettingsError: engines are shared, and there is no object store.
@@ -76,7 +85,9 @@ def engine_cache(
     experts = settings.experts
     shared = experts.share_engines if share is None else share
     remote = EngineStore(ObjectStore(settings.store)) if shared else None
-    return Cache(experts.engines, on_mismatch or experts.engine_mismatch, remote)
+    return Cache(
+        experts.engines, on_mismatch or experts.engine_mismatch, remote, offer_found=offer_found
+    )
 
 
 def set_up_engines(settings: Settings) -> None:

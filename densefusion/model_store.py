@@ -40,7 +40,9 @@ class ModelStore:
             for name, content in files.items():
                 if not (folder / name).exists():
                     self._take(content, folder / name)
-                    log.info("%s: %s is taken from where models are shared", model.name, name)
+                    log.info("model file taken from where they are shared", extra={
+                        "model": model.name, "file": name
+                    })  # fmt: skip
         except Missing:
             return False
         return True

@@ -32,7 +32,7 @@ def resume(store: ObjectStore) -> int:
             if json.loads(store.read(key)).get("volatile"):
                 store.delete(key)
                 freed += 1
-        log.info("an earlier run was broken off; %d images of it are to be captioned anew", freed)
+        log.info("going on with a run that was broken off", extra={"count": freed})
     store.write(_MARK, b"")
     return freed
 

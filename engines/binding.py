@@ -98,7 +98,9 @@ class Binding:
             try:
                 unpin = self._pin(array.ctypes.data, array.nbytes)
             except EngineError as error:
-                log.warning("buffers are not page-locked, copies are slower: %s", error)
+                log.warning(
+                    "buffers not page-locked, copies are slower", extra={"error": str(error)}
+                )
                 self._pin = None
             else:
                 weakref.finalize(array, _quietly, unpin)

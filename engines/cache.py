@@ -15,6 +15,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,6 +28,7 @@ from engines.manifest import Manifest, sha256
 log = logging.getLogger("densefusion.engines")
 
 MANIFEST = "manifest.json"
+_LOOK_SECONDS = 0.1  # between two looks at a lock that is held
 _KEPT = 8  # entries of a slot; the oldest go when another is built
 OnMismatch = Literal["rebuild", "refuse"]
 
@@ -44,7 +46,7 @@ class Remote(Protocol):
         """Put the files of that entry into the empty `folder`; False: it is not there."""
 
     def offer(self, slot: str, digest: str, folder: Path) -> None:
-        """Take a copy of an entry that was built here."""
+        """Take a copy of an entry that was built here, unless it has one."""
 
 
 class Cache:
@@ -55,6 +57,9 @@ class Cache:
         on_mismatch: what `entry` does where no engine fits: build one, which may take minutes, or
             refuse. A worker whose engines are built ahead refuses.
         remote: asked before one is built, and given what is built.
+        offer_found: give the remote what was built here before, too: without it, or while it was
+            away.
+        patience: seconds that one process waits for another that builds the same.
     """
 
     def __init__(
@@ -62,10 +67,15 @@ class Cache:
         folder: Path | None = None,
         on_mismatch: OnMismatch = "rebuild",
         remote: Remote | None = None,
+        *,
+        offer_found: bool = False,
+        patience: float = 3600.0,
     ) -> None:
         self.folder = folder or cache_folder()
         self._on_mismatch = on_mismatch
         self._remote = remote
+        self._offer_found = offer_found
+        self._patience = patience
 
     def entry(self, slot: str, wanted: Manifest, build: Callable[[Path], None]) -> Path:
         """The folder of the engine that fits `wanted`: from here, from the remote, or built.
@@ -76,19 +86,32 @@ class Cache:
 
         Raises:
             EngineError: it is refused (the message names each field that differs, old -> new), or
-                what `build` raised.
+                another process builds it for too long, or the folder cannot be written; or what
+                `build` raised.
         """
+        try:
+            return self._entry(slot, wanted, build)
+        except OSError as error:
+            raise EngineError(f"{slot} cannot be kept in {self.folder}: {error}") from error
+
+    def _entry(self, slot: str, wanted: Manifest, build: Callable[[Path], None]) -> Path:
         place = self.folder / slot / wanted.digest()
-        if place.exists() and self._fault(place, wanted) is None:
+        offers = self._offer_found and self._remote is not None
+        if not offers and place.exists() and self._fault(place, wanted) is None:
             return place
         place.parent.mkdir(parents=True, exist_ok=True)
         with self._lock(slot):
             # Another process may have built it while this one waited.
             fault = self._fault(place, wanted) if place.exists() else self._miss(slot, wanted)
             if fault is None:
+                if offers and self._remote is not None:
+                    self._remote.offer(slot, place.name, place)
                 return place
             if self._fetched(slot, place, wanted):
-                log.info("engine %s: %s: taken from where engines are shared", slot, fault)
+                log.info(
+                    "engine taken from where they are shared",
+                    extra={"engine": slot, "reason": fault},
+                )
                 return place
             if self._on_mismatch == "refuse":
                 raise EngineError(
@@ -96,7 +119,7 @@ class Cache:
                     "`densefusion engines build`, or let a worker build it "
                     "(DENSEFUSION_EXPERTS__ENGINE_MISMATCH=rebuild)"
                 )
-            log.warning("engine %s: %s: building it", slot, fault)
+            log.warning("building an engine", extra={"engine": slot, "reason": fault})
             with self._scratch(place) as scratch:
                 build(scratch)
                 write_manifest(scratch, wanted)
@@ -148,7 +171,7 @@ class Cache:
             if not self._remote.fetch(slot, place.name, scratch):
                 return False
             if (fault := self._fault(scratch, wanted)) is not None:
-                log.warning("engine %s: the shared one is not taken: %s", slot, fault)
+                log.warning("shared engine not taken", extra={"engine": slot, "reason": fault})
                 return False
             self._place(scratch, place)
         return True
@@ -182,8 +205,26 @@ class Cache:
     def _lock(self, slot: str) -> Iterator[None]:
         """One builder of a slot at a time; the kernel gives the lock back however it ends."""
         with (self.folder / f"{slot}.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            self._acquire(file.fileno(), slot)
             yield
+
+    def _acquire(self, lock: int, slot: str) -> None:
+        until, told = time.monotonic() + self._patience, False
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                pass
+            if time.monotonic() >= until:
+                raise EngineError(
+                    f"engine {slot} in {self.folder}: another process has been building it for "
+                    f"{self._patience:.0f} s"
+                )
+            if not told:
+                log.info("waiting for another process to build an engine", extra={"engine": slot})
+                told = True
+            time.sleep(_LOOK_SECONDS)
 
 
 _default: list[Cache] = []

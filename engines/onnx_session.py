@@ -67,7 +67,7 @@ class OnnxSession:
             except EngineError as error:
                 if not allow_fallback:
                     raise
-                log.warning("%s: %s; it goes on without TensorRT", what, error)
+                log.warning("going on without TensorRT", extra={"model": what, "error": str(error)})
                 chain = chain[1:]
             else:
                 source, options[chain[0]] = str(engine.path), engine.options
@@ -127,13 +127,16 @@ class OnnxSession:
     def _refuse_strays(self, what: str, allow_fallback: bool) -> None:
         if self.provider == "cpu" or not self.placement.strays:
             return
-        strays = ", ".join(f"{count} {op}" for op, count in sorted(self.placement.strays.items()))
         if not allow_fallback:
+            nodes = sorted(self.placement.strays.items())
+            strays = ", ".join(f"{count} {op}" for op, count in nodes)
             raise EngineError(
                 f"{what}: {self.provider} does not take these nodes, which fell back to the CPU: "
                 f"{strays}. Allow the fallback to run it so"
             )
-        log.warning("%s: on the CPU inside a session of %s: %s", what, self.provider, strays)
+        log.warning("nodes on the CPU inside a session of a GPU", extra={
+            "model": what, "provider": self.provider, "nodes": dict(self.placement.strays)
+        })  # fmt: skip
 
 
 def open_(

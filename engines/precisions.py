@@ -46,7 +46,9 @@ def chosen(
         try:
             return [located(model, "int8") for model in models], "int8"
         except EngineError as error:
-            log.warning("it goes on in fp32, which is slower: %s", error)
+            log.warning("going on in fp32, which is slower", extra={
+                "models": [model.name for model in models], "error": str(error)
+            })  # fmt: skip
     return [located(model, provider=provider) for model in models], "fp32"
 
 

@@ -79,7 +79,7 @@ class Session:
             except EngineError as error:
                 if not allow_fallback:
                     raise
-                log.warning("%s: %s; it goes on with onnxruntime", what, error)
+                log.warning("going on with onnxruntime", extra={"model": what, "error": str(error)})
         if backend is None:
             backend = OnnxSession(
                 model,
@@ -98,7 +98,9 @@ class Session:
         self.inputs: list[str] = backend.inputs
         self.outputs: list[str] = backend.outputs
         self.metadata: Mapping[str, str] = backend.metadata
-        log.info("%s runs on %s: nodes %s", what, self.provider, dict(self.placement.counts))
+        log.info("model loaded", extra={
+            "model": what, "provider": self.provider, "nodes": dict(self.placement.counts)
+        })  # fmt: skip
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """All outputs, in the order of `outputs`.

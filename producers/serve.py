@@ -96,7 +96,9 @@ class FolderServer:
             asyncio.run(self._serve())
         except Exception as error:
             self._failure = error
-            log.error("the server of %s ended: %s", self.root, error)
+            log.error(
+                "server of pictures ended", extra={"folder": str(self.root), "error": str(error)}
+            )
         finally:
             self._ready.set()
 

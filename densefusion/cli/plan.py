@@ -59,6 +59,14 @@ def plan(
     costs: Annotated[
         Path | None, typer.Option(help="TOML file of your own figures, over the package's.")
     ] = None,
+    prometheus: Annotated[
+        str | None,
+        typer.Option(help="URL of a Prometheus server: figures that your workers' metrics tell."),
+    ] = None,
+    window: Annotated[str, typer.Option(help="With --prometheus: the last 30m, 1h, 2d.")] = "1h",
+    save_costs: Annotated[
+        Path | None, typer.Option(help="With --prometheus: write them to a file for --costs.")
+    ] = None,
     price_core_hour: Annotated[float | None, typer.Option(min=0, help="US dollars.")] = None,
     price_gpu_hour: Annotated[float | None, typer.Option(min=0, help="US dollars.")] = None,
     price_gb_month: Annotated[float | None, typer.Option(min=0, help="US dollars.")] = None,
@@ -77,13 +85,23 @@ def plan(
     from densefusion.plan.arrivals import DAY, Load
     from densefusion.plan.check import check
     from densefusion.plan.costs import load
+    from densefusion.plan.measured import survey
     from densefusion.plan.request import Prices, Request
     from densefusion.plan.simulation import Trouble
     from densefusion.plan.sizing import plan as make
+    from densefusion.plan.survey_report import save
 
     if cpu and gpu is not None:
         raise SettingsError("--cpu or --gpu, not both")
     figures = load(costs)
+    found = None
+    if prometheus is not None:
+        found = survey(prometheus, window, figures)
+        figures = load(costs, found.figures())
+        if save_costs is not None:
+            save(found, save_costs)
+    elif save_costs is not None:
+        raise SettingsError("--save-costs needs --prometheus")
     _give(figures, gpu_images_per_second or [])
     request = Request(
         images_per_day, gpu and gpu.lower(), tuple(on_cpu or ()), captions.value,
@@ -95,7 +113,8 @@ def plan(
     if simulate:
         arriving = Load(images_per_day, peak_factor, burst, DAY / 2, days * DAY)
         checked = check(made, arriving, Trouble(failures), seed)
-    print(report.as_json(made, checked) if json else report.as_text(made, checked))
+    shown = report.as_json if json else report.as_text
+    print(shown(made, checked, found))
     if checked is not None and checked.failures:
         raise typer.Exit(1)
 

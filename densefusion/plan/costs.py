@@ -69,8 +69,8 @@ class Costs:
         return [name.split(".")[1] for name in self.figures if name.endswith(".tflops")]
 
 
-def load(over: Path | None = None) -> Costs:
-    """The package's figures, with those of another file over them.
+def load(over: Path | None = None, measured: Mapping[str, Figure] | None = None) -> Costs:
+    """The package's figures; over them those that were `measured`; over all those of a file.
 
     Raises:
         SettingsError: the file is not there, no TOML, or of another form; the message says where.
@@ -78,6 +78,7 @@ def load(over: Path | None = None) -> Costs:
     found = tomllib.loads(resources.files(__package__).joinpath("costs.toml").read_text("utf-8"))
     costs = Costs({}, {})
     _collect(costs, found, dict(found["sources"]), "costs.toml")
+    costs.figures |= measured or {}
     if over is not None:
         try:
             own = tomllib.loads(over.read_text("utf-8"))

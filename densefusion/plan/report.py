@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import io
 import json
-import textwrap
 from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
+from densefusion.plan import survey_report
 from densefusion.plan.check import Check
+from densefusion.plan.costs import load as package
+from densefusion.plan.measured import Survey
 from densefusion.plan.outcome import Outcome
 from densefusion.plan.sizing import Plan
+from densefusion.plan.survey_report import WIDTH, hanging
 
-_WIDTH = 98
 _CARRIED = (
     "rates on another GPU than the one published for are scaled by the smaller ratio of the two "
     "GPUs' dense FP16 tensor throughput and memory bandwidth (NVIDIA's data sheets)"
 )
 
 
-def as_text(plan: Plan, check: Check | None) -> str:
-    """Tables and lines, 98 columns wide."""
+def as_text(plan: Plan, check: Check | None, survey: Survey | None = None) -> str:
+    """Tables and lines, 98 columns wide; before them, what a survey measured."""
     out = io.StringIO()
-    console = Console(file=out, width=_WIDTH, highlight=False, markup=False, emoji=False)
+    console = Console(file=out, width=WIDTH, highlight=False, markup=False, emoji=False)
     request = plan.request
+    if survey is not None:
+        survey_report.show(console, survey, package().figures)
     console.print(
         f"{request.images_per_day:,.0f} images a day: {_rate(request.mean)}/s on average, "
         f"{_rate(request.peak)}/s at the peak (x {request.peak_factor:g}), "
@@ -119,7 +123,7 @@ def _settings(console: Console, plan: Plan) -> None:
             name, value = each.model.setting
             console.print(f"  {each.model.stage}: {name}={value}")
     console.print(
-        _hanging(
+        hanging(
             f"KEDA: lagThreshold as above, minReplicaCount: idle, maxReplicaCount: workers, "
             f"activationLagThreshold {plan.partitions}, offsetResetPolicy earliest; fusion on the "
             "smallest of its topics' lags"
@@ -140,15 +144,8 @@ def _assumptions(console: Console, plan: Plan) -> None:
         listed = "; ".join(
             f"{', '.join(owners)}: {what} {value:g}" for (what, value), owners in figures.items()
         )
-        console.print(_hanging(f"{kind}: {source}" + (f" [{listed}]" if listed else "")))
+        console.print(hanging(f"{kind}: {source}" + (f" [{listed}]" if listed else "")))
     console.print(f"{len(plan.measured)} further figures were measured; --json names their sources")
-
-
-def _hanging(text: str) -> str:
-    return textwrap.fill(
-        text, _WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False,
-        break_on_hyphens=False,
-    )  # fmt: skip
 
 
 def _simulation(console: Console, plan: Plan, check: Check) -> None:
@@ -196,7 +193,7 @@ def _utilisation(check: Check) -> Table:
     return table
 
 
-def as_json(plan: Plan, check: Check | None) -> str:
+def as_json(plan: Plan, check: Check | None, survey: Survey | None = None) -> str:
     """Everything, with each figure's source."""
     asked, full = plan.days_to_a_billion
     found: dict[str, Any] = {
@@ -221,6 +218,8 @@ def as_json(plan: Plan, check: Check | None) -> str:
             name: asdict(each) for name, each in (plan.measured | plan.assumptions).items()
         },
     }  # fmt: skip
+    if survey is not None:
+        found["survey"] = survey_report.as_object(survey, package().figures)
     if check is not None:
         found["simulation"] = {
             "holds": not check.failures, "failures": check.failures,

@@ -56,12 +56,14 @@ def worker(stage: str, request: Request, costs: Costs, partitions: int) -> Worke
     if stage == "curate":
         records = 1 / costs("images.kept_share")
         per_second = 1000 / costs("stages.curate.cpu_ms") / records
-        return replace(_plain(costs, stage, per_second, "CPU", ("fetch",)), records=records)
+        curate = replace(_plain(costs, stage, per_second, "CPU", ("fetch",)), records=records)
+        return _as_it_went(costs, curate)
     if stage in experts:
         on_gpu = request.gpu if stage not in request.on_cpu else None
         if on_gpu is not None and f"stages.{stage}.gpu_rate" in costs.figures:
             return _on_gpu(costs, stage, on_gpu)
-        return _plain(costs, stage, 1000 / costs(f"stages.{stage}.cpu_ms"), "CPU", ("curate",))
+        by_cpu = 1000 / costs(f"stages.{stage}.cpu_ms")
+        return _as_it_went(costs, _plain(costs, stage, by_cpu, "CPU", ("curate",)))
     if stage == "fusion":
         return _fusion(costs, request, tuple(experts))
     return _dataset(costs, request, partitions)
@@ -74,6 +76,17 @@ def _plain(
         stage, rate, 1.0, 0.0, costs(f"stages.{stage}.memory_mb"), latency or 1 / rate,
         costs(f"stages.{stage}.start_seconds"), limit, after,
     )  # fmt: skip
+
+
+def _as_it_went(costs: Costs, model: WorkerModel) -> WorkerModel:
+    """With the pace that a worker really had while it was at work, where that was measured: it may
+    have had less than a core to itself, or more. So many cores as that took are counted."""
+    records = costs.get(f"stages.{model.stage}.rate")
+    if not records:
+        return model
+    cores = records * costs(f"stages.{model.stage}.cpu_ms") / 1000
+    rate = records / model.records
+    return replace(model, rate=rate, cores=cores, latency=1 / rate, limit="as measured")
 
 
 def _fetch(costs: Costs) -> WorkerModel:
@@ -121,7 +134,7 @@ def _on_gpu(costs: Costs, stage: str, gpu: str) -> WorkerModel:
 def _fusion(costs: Costs, request: Request, experts: tuple[str, ...]) -> WorkerModel:
     by_cpu = 1000 / costs("stages.fusion.cpu_ms")
     if request.captions == "compose":
-        return _plain(costs, "fusion", by_cpu, "CPU", experts)
+        return _as_it_went(costs, _plain(costs, "fusion", by_cpu, "CPU", experts))
     seconds = costs("stages.fusion.caption_seconds")
     by_cpu = 1000 / (costs("stages.fusion.cpu_ms") + costs("stages.fusion.picture_ms"))
     concurrency = int(costs("stages.fusion.concurrency"))

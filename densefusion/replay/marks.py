@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-def
 
 from densefusion import clients
 from densefusion.errors import BrokerError, TopicError
+from densefusion.refusals import lacks_right, right_refused
 from densefusion.replay.origin import Origin
 from densefusion.replay.reading import messages
 from densefusion.settings import Kafka
@@ -66,6 +67,8 @@ class Marks:
         try:
             done.result(_TIMEOUT)
         except KafkaException as error:
+            if lacks_right(error.args[0]):
+                raise right_refused(error.args[0], f"topic {self.topic}") from error
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 raise TopicError(
                     f"topic {self.topic} cannot be made: {error.args[0].str()}"

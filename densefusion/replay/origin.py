@@ -91,6 +91,10 @@ def of_dead_letter(message: Message) -> Found:
         )
     except (KeyError, ValueError):
         problem = "its headers do not say where it was"
+    # Behind all the others, where the record was left out: one of its own headers cannot be there.
+    if origin is not None and headers[-1][0] == _DEAD_LETTER + "size":
+        where = _joined(origin.topic, origin.partition, origin.offset)
+        origin, problem = None, f"the record was too large to be kept; it was at {where}"
     return Found(
         place=_place(message),
         time=message.timestamp()[1],

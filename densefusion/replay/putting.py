@@ -10,6 +10,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from densefusion import clients
 from densefusion.errors import BrokerError
+from densefusion.refusals import lacks_right, right_refused
 from densefusion.replay.origin import Origin
 from densefusion.settings import Kafka
 
@@ -40,6 +41,8 @@ class Putting:
         try:
             self._again(self._producer.init_transactions)
         except KafkaException as error:
+            if lacks_right(error.args[0]):
+                raise right_refused(error.args[0], "no transactions") from error
             raise BrokerError(f"no transactions: {error.args[0].str()}") from error
 
     def close(self) -> None:
@@ -61,11 +64,15 @@ class Putting:
                 return self._put(origins)
             except KafkaException as error:
                 failure = self._cause(error.args[0])
+                if lacks_right(failure):
+                    raise right_refused(failure, "putting back") from error
                 if failure.code() in _FENCED:
                     raise BrokerError("another replay has begun; this one stops") from error
                 if not failure.txn_requires_abort():
                     raise BrokerError(f"putting back: {failure.str()}; {AGAIN}") from error
-                log.warning("transaction failed, trying again: %s", failure.str())
+                log.warning(
+                    "transaction failed", extra={"error": failure.str(), "code": failure.name()}
+                )
                 self._abort()
         raise BrokerError(f"{_TRIES} transactions failed in a row; {AGAIN}")
 
@@ -127,7 +134,7 @@ class Putting:
         try:
             self._again(self._producer.abort_transaction)
         except KafkaException as error:  # the brokers do it, after the transaction's time-out
-            log.warning("aborting: %s", error.args[0].str())
+            log.warning("transaction not aborted", extra={"error": error.args[0].str()})
 
     def _again(self, call: Callable[[float], object]) -> None:
         """Make a call, and again for as long as its error says that may help."""
@@ -138,7 +145,7 @@ class Putting:
             except KafkaException as error:
                 if not error.args[0].retriable() or time.monotonic() > until:
                     raise
-                log.info("waiting for the brokers: %s", error.args[0].str())
+                log.info("waiting for the brokers", extra={"error": error.args[0].str()})
                 time.sleep(0.1)
             else:
                 return

@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition as Place
 
 from densefusion import clients
 from densefusion.errors import BrokerError
+from densefusion.refusals import lacks_right, right_refused
 from densefusion.settings import Kafka
 from densefusion.topics import Topic
 
@@ -106,10 +107,14 @@ class _Ends:
         if error.code() == KafkaError._PARTITION_EOF:
             # What stands between the last message and here are the markers of transactions.
             self._at[number] = max(self._at[number], offset)
+        elif lacks_right(error):
+            raise right_refused(error, f"reading {self._topic.name}")
         elif error.fatal() or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise BrokerError(f"reading {self._topic.name}: {error.str()}")
         else:
-            log.warning("reading %s: %s", self._topic.name, error.str())
+            log.warning("consuming failed", extra={
+                "topic": self._topic.name, "error": error.str(), "code": error.name()
+            })  # fmt: skip
         return False
 
     def _watermarks(self, number: int) -> tuple[int, int]:

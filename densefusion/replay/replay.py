@@ -79,6 +79,7 @@ class Replay:
 
         Raises:
             BrokerError: the brokers do not answer, or another replay has begun.
+            Refused: this user lacks a right.
             StoreError: the object store does not answer.
             TopicError: the topic of marks cannot be made.
         """

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
@@ -19,10 +19,14 @@ from densefusion.status.reading import Reading
 
 _PREFIX = "densefusion_"
 _TIMEOUT = urllib3.Timeout(connect=1.0, read=3.0)
+_LONG_TIMEOUT = urllib3.Timeout(connect=3.0, read=60.0)  # for what reads hours of samples
 _LARGEST = 16 << 20  # bytes of one answer
 _AT_ONCE = 16
 # Sketches of Prometheus's own clients, which nobody here reads.
 _SELECTOR = '{__name__=~"densefusion_.+",__name__!~".+_created"}'
+
+
+Series = tuple[dict[str, str], dict[float, float]]  # labels; values by their time (Unix)
 
 
 class MetricsAway(DependencyError):
@@ -100,12 +104,21 @@ class PrometheusServer:
     """A Prometheus server that scrapes the workers, wherever they are.
 
     Args:
-        url: of the server, such as http://127.0.0.1:9090.
+        url: of the server, such as http://127.0.0.1:9090; http://user:password@... where it asks.
+
+    Attributes:
+        url: without user and password, for messages.
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
-        self._http = urllib3.PoolManager(timeout=_TIMEOUT, retries=False)
+        scheme, _, rest = url.rstrip("/").partition("://")
+        login, _, place = rest.rpartition("@")
+        self.url = f"{scheme}://{place}"
+        self._http = urllib3.PoolManager(
+            timeout=_TIMEOUT,
+            retries=False,
+            headers=urllib3.make_headers(basic_auth=unquote(login)) if login else None,
+        )
 
     def read(self) -> Reading:
         """Raises `MetricsAway`."""
@@ -124,6 +137,11 @@ class PrometheusServer:
                 return reading
         return None
 
+    def history(self, query: str, seconds: float, step: float) -> Iterator[Series]:
+        """Each series of an expression over the last `seconds`, a value for each `step` of whole
+        seconds. The steps of all queries are the same. Raises `MetricsAway`."""
+        yield from self._series(f"({query})[{seconds:.0f}s:{step:.0f}s]", _LONG_TIMEOUT)
+
     def _reading(self, query: str) -> Reading:
         reading = Reading(time.monotonic())
         for labels, value in self._query(query):
@@ -132,20 +150,30 @@ class PrometheusServer:
         return reading
 
     def _query(self, query: str) -> Iterator[tuple[dict[str, str], float]]:
-        url = f"{self._url}/api/v1/query?{urlencode({'query': query})}"
+        for labels, points in self._series(query, _TIMEOUT):
+            for value in points.values():
+                yield labels, value
+
+    def _series(self, query: str, timeout: urllib3.Timeout) -> Iterator[Series]:
+        url = f"{self.url}/api/v1/query?{urlencode({'query': query})}"
         try:
-            answer: dict[str, Any] = json.loads(_fetched(self._http, url))
+            answer: dict[str, Any] = json.loads(_fetched(self._http, url, timeout))
             for each in answer["data"]["result"]:
-                value = float(each["value"][1])
-                if not math.isnan(value):
-                    yield dict(each["metric"]), value
-        except (urllib3.exceptions.HTTPError, ValueError, LookupError, TypeError) as error:
-            raise MetricsAway(f"Prometheus at {self._url}: {error}") from error
+                points = each["values"] if "values" in each else [each["value"]]
+                numbers = {float(at): float(value) for at, value in points}
+                yield (
+                    dict(each["metric"]),
+                    {at: value for at, value in numbers.items() if not math.isnan(value)},
+                )
+        except (
+            urllib3.exceptions.HTTPError, MetricsAway, ValueError, LookupError, TypeError,
+        ) as error:  # fmt: skip
+            raise MetricsAway(f"Prometheus at {self.url}: {error}") from error
 
 
-def _fetched(http: urllib3.PoolManager, url: str) -> bytes:
+def _fetched(http: urllib3.PoolManager, url: str, timeout: urllib3.Timeout = _TIMEOUT) -> bytes:
     """The body of an answer with status 200. Raises urllib3's errors, and `MetricsAway`."""
-    response = http.request("GET", url, preload_content=False, redirect=False)
+    response = http.request("GET", url, preload_content=False, redirect=False, timeout=timeout)
     try:
         body = response.read(_LARGEST + 1)
         if response.status != 200:

@@ -140,6 +140,8 @@ class Client:
                 body = await _read(response)
         except TimeoutError as error:
             raise Transient(f"no answer within {self._timeout:g} s") from error
+        except aiohttp.ClientResponseError as error:  # its text has the URL, which may hold a key
+            raise Transient(f"no HTTP: {error.message}"[:300]) from None
         except (aiohttp.ClientError, OSError) as error:
             raise Transient(f"{type(error).__name__}: {error}"[:300]) from error
         if self._key:  # some servers quote the key that they do not like
@@ -155,7 +157,10 @@ class Client:
 
     def _tell(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
-        log.info("%s: %s; trying again in %.1f s", self.origin, error, state.upcoming_sleep)
+        log.info("caption server fails, trying again", extra={
+            "server": self.origin, "attempt": state.attempt_number,
+            "wait_seconds": round(state.upcoming_sleep, 1), "error": str(error),
+        })  # fmt: skip
 
 
 def _root(base_url: str) -> URL:

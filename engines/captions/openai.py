@@ -144,9 +144,9 @@ class OpenAI:
         if not names:
             raise Unavailable(f"{self._where} lists no models: name the one to use")
         chosen = names[0]
-        log.info(
-            "%s lists %d models: using %s", self._where, len(names), cleaned(chosen, _MAX_NAME)
-        )
+        log.info("caption model chosen", extra={
+            "server": self._where, "listed": len(names), "model": cleaned(chosen, _MAX_NAME)
+        })  # fmt: skip
         return chosen
 
     async def _models(self) -> list[str]:

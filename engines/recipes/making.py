@@ -51,12 +51,7 @@ def made(model: Model, *, cache: Cache | None = None) -> Path:
     def build(folder: Path) -> None:
         _make(model, original, known, folder)
 
-    try:
-        return cache.entry(f"{model.name}-cpu-int8", _wanted(known), build) / FILE
-    except OSError as error:
-        raise EngineError(
-            f"{model.name}: its 8-bit file cannot be kept in {cache.folder}: {error}"
-        ) from error
+    return cache.entry(f"{model.name}-cpu-int8", _wanted(known), build) / FILE
 
 
 def _wanted(known: Recipe) -> Manifest:
@@ -89,10 +84,7 @@ def _make(model: Model, original: Path, known: Recipe, folder: Path) -> None:
     found = agreement(model.task, plain, eight, samples())
     check(f"{model.name} in int8", found)
     (folder / AGREEMENT).write_text(json.dumps(asdict(found), indent=2) + "\n", "utf-8")
-    log.info(
-        "%s in int8: made in %.1f s, compared with fp32 in %.1f s: %s",
-        model.name,
-        converted - started,
-        time.perf_counter() - converted,
-        found,
-    )
+    log.info("model made in int8", extra={
+        "model": model.name, "seconds": round(converted - started, 1),
+        "compare_seconds": round(time.perf_counter() - converted, 1), "agreement": asdict(found),
+    })  # fmt: skip

@@ -105,7 +105,9 @@ class Direct:
             try:
                 executor.capture()
             except EngineError as error:  # it holds something that no graph takes, such as a loop
-                log.warning("%s runs without CUDA graphs: %s", self._contract.name, error)
+                log.warning("running without CUDA graphs", extra={
+                    "model": self._contract.name, "error": str(error)
+                })  # fmt: skip
                 return
 
 

@@ -69,6 +69,20 @@ def test_one_machine_builds_for_the_others(
     assert server.requests == []
 
 
+def test_what_was_built_alone_can_be_shared_later(
+    remote: EngineStore, server: S3Server, tmp_path: Path
+) -> None:
+    """Built without sharing, or while the store was away: building ahead again puts it there."""
+    build = Builder()
+    Cache(tmp_path / "a").entry(SLOT, BUILT, build)
+    Cache(tmp_path / "a", remote=remote, offer_found=True).entry(SLOT, BUILT, build)
+    Cache(tmp_path / "b", "refuse", remote).entry(SLOT, BUILT, build)
+    assert build.builds == 1
+    server.requests.clear()
+    Cache(tmp_path / "a", remote=remote, offer_found=True).entry(SLOT, BUILT, build)
+    assert [each for each in server.requests if each.startswith("PUT")] == []
+
+
 def test_another_gpu_builds_its_own(remote: EngineStore, tmp_path: Path) -> None:
     build = Builder()
     Cache(tmp_path / "a", remote=remote).entry(SLOT, BUILT, build)

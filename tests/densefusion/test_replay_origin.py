@@ -54,6 +54,18 @@ def rejected(came: Message, reason: str = "timeout") -> Message:
     return published(out)
 
 
+def test_a_dead_letter_that_had_no_room_for_the_message_says_where_it_is() -> None:
+    found = of_dead_letter(dead(message("p.fetched", 3, 77, b"v" * 999_900, b"k")))
+    assert found.origin is None and found.problem is not None
+    assert found.problem.endswith("too large to be kept; it was at p.fetched/3/77")
+
+
+def test_a_header_of_the_message_itself_does_not_say_that_it_was_left_out() -> None:
+    headers: list[tuple[str, str | bytes | None]] = [("dead-letter-size", b"1")]
+    found = of_dead_letter(dead(message("p.fetched", 3, 77, b"v", b"k", headers)))
+    assert found.origin is not None and found.origin.headers == headers
+
+
 @given(value=st.binary(min_size=1, max_size=64), key=st.binary(min_size=1), headers=HEADERS)
 def test_a_dead_letter_gives_back_the_message(
     value: bytes, key: bytes, headers: list[tuple[str, bytes | None]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,8 +13,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 
+from densefusion.cli.status import _metrics
 from densefusion.errors import SettingsError
 from densefusion.servers import free_ports
+from densefusion.settings import Settings
 from densefusion.status.scrape import MetricsAway, PrometheusServer, Targets
 
 
@@ -23,12 +26,14 @@ class Served:
     def __init__(self) -> None:
         self.bodies: dict[str, bytes] = {}
         self.queries: list[str] = []
+        self.logins: list[str | None] = []
         self.vectors: dict[str, list[dict[str, object]]] = {}
         served = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 url = urlsplit(self.path)
+                served.logins.append(self.headers["Authorization"])
                 body = served.bodies.get(url.path)
                 if url.path == "/api/v1/query" and body is None:
                     (query,) = parse_qs(url.query)["query"]
@@ -152,3 +157,16 @@ def test_prometheus_is_away() -> None:
     (nobody,) = free_ports(1)
     with pytest.raises(MetricsAway, match="refused"):
         PrometheusServer(f"http://127.0.0.1:{nobody}").read()
+
+
+def test_a_password_is_sent_and_never_said(served: Served, tmp_path: Path) -> None:
+    url = f"http://ann:s%40cret@{served.address}"
+    server, source = _metrics(Settings(data_dir=tmp_path), url, None)
+    assert server is not None
+    assert source == f"http://{served.address}"
+    server.read()
+    assert served.logins[-1] == f"Basic {b64encode(b'ann:s@cret').decode()}"
+    served.bodies["/api/v1/query"] = b"[]"
+    with pytest.raises(MetricsAway) as raised:
+        server.read()
+    assert "cret" not in str(raised.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import multiprocessing
@@ -75,7 +76,9 @@ def test_each_field_that_differs_is_another_engine(
     assert said in str(refused.value)
     with caplog.at_level(logging.WARNING):
         new = Cache(tmp_path).entry(SLOT, wanted, build)
-    assert said in caplog.text
+    told = vars(caplog.records[-1])
+    assert (told["msg"], told["engine"]) == ("building an engine", SLOT)
+    assert said in told["reason"]
     assert (build.builds, engine(new), engine(old)) == (2, "engine 2", "engine 1")
 
 
@@ -142,7 +145,7 @@ def test_a_broken_entry_is_told_and_built_again(
         Cache(tmp_path, "refuse").entry(SLOT, BUILT, build)
     with caplog.at_level(logging.WARNING):
         again = Cache(tmp_path).entry(SLOT, BUILT, build)
-    assert "broken entry" in caplog.text
+    assert "broken entry" in vars(caplog.records[-1])["reason"]
     assert (again, engine(again)) == (place, "engine 2")
     assert [fault for _, _, fault in Cache(tmp_path).entries()] == [None]
 
@@ -201,6 +204,28 @@ def test_processes_that_want_the_same_engine_build_it_once(tmp_path: Path) -> No
         places = pool.map(_open, [tmp_path] * 3, chunksize=1)
     assert len(set(places)) == 1
     assert (tmp_path / "builds").read_text() == "x"
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match=f"{SLOT} cannot be kept in .*file"):
+        Cache(tmp_path / "file" / "engines").entry(SLOT, BUILT, Builder())
+
+
+def test_a_builder_that_hangs_is_not_waited_for_for_ever(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    build = Builder()
+    caplog.set_level("INFO")
+    with (tmp_path / f"{SLOT}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(EngineError, match="another process"):
+            Cache(tmp_path, patience=0.2).entry(SLOT, BUILT, build)
+    assert [record.getMessage() for record in caplog.records] == [
+        "waiting for another process to build an engine"
+    ]
+    Cache(tmp_path, patience=0.2).entry(SLOT, BUILT, build)
+    assert build.builds == 1
 
 
 class Shelf:

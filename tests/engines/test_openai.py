@@ -76,7 +76,8 @@ async def test_the_first_model_listed_is_taken(caplog: pytest.LogCaptureFixture)
         await engine.close()
     assert server.asked[0].body["model"] == "vlm-7b"
     assert "Authorization" not in server.asked[0].headers
-    assert "2 models: using vlm-7b" in caplog.text
+    (told,) = (vars(each) for each in caplog.records if each.msg == "caption model chosen")
+    assert (told["listed"], told["model"]) == (2, "vlm-7b")
 
 
 async def test_many_at_the_same_time_and_never_more_than_allowed() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import traceback
 from typing import Any
 
 import numpy as np
@@ -223,7 +224,8 @@ async def test_the_key_is_in_no_message_and_no_log(
     async with ScriptedChatServer(lambda asked: answer) as server:
         (got,) = await ask(server, attempts=2, api_key=f"{KEY}\n")
         assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
-        shown = f"{got!r} {got} {getattr(got, 'detail', '')} {caplog.text}"
+        told = [vars(record) for record in caplog.records]
+        shown = f"{got!r} {got} {getattr(got, 'detail', '')} {told}"
         assert isinstance(got, Refused | Unavailable)
         assert "sk-very" not in shown
         assert "sk-very" not in repr(OpenAI(base_url=server.url, api_key=KEY))
@@ -242,3 +244,18 @@ async def test_a_password_in_the_base_url_is_in_no_message() -> None:
         assert server.asked[0].headers["Authorization"].startswith("Basic ")
     assert isinstance(got, Unavailable)
     assert "hunter2" not in str(got)
+
+
+async def test_a_key_in_the_base_urls_query_is_in_no_message() -> None:
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(garbage, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        engine = OpenAI(base_url=f"http://127.0.0.1:{port}/v1?key={KEY}", attempts=1)
+        with pytest.raises(Unavailable, match="Bad status line") as raised:
+            await engine.open()
+    shown = "".join(traceback.format_exception(raised.value))
+    assert KEY not in shown

@@ -124,8 +124,9 @@ def test_one_that_reads_otherwise_is_refused_and_fp32_goes_on_loudly(
     with caplog.at_level(logging.WARNING):
         paths, precision = chosen(OCR, "auto")
     assert (paths, precision) == ([locate(model) for model in OCR], "fp32")
-    said = [record.getMessage() for record in caplog.records if "fp32" in record.getMessage()]
-    assert len(said) == 1 and "in int8 is refused: IoU of text boxes 0.5000" in said[0]
+    said = [vars(record) for record in caplog.records if "fp32" in record.getMessage()]
+    assert len(said) == 1 and said[0]["models"] == [model.name for model in OCR]
+    assert "in int8 is refused: IoU of text boxes 0.5000" in said[0]["error"]
     with pytest.raises(EngineError, match="is refused"):
         chosen(OCR, "int8")
     assert not list(cache.folder.rglob("*.onnx"))
@@ -138,7 +139,7 @@ def test_a_cache_that_cannot_be_written_is_said(
     set_default_cache(Cache(tmp_path / "file" / "engines"))
     with caplog.at_level(logging.WARNING):
         assert chosen(OCR, "auto")[1] == "fp32"
-    assert any("cannot be kept in" in record.getMessage() for record in caplog.records)
+    assert any("cannot be kept in" in vars(record).get("error", "") for record in caplog.records)
     with pytest.raises(EngineError, match="cannot be kept in"):
         chosen(OCR, "int8")
 
