@@ -19,6 +19,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 )
 
 from densefusion import topics
+from densefusion.replay.marks import REPLAYED
 
 _SECONDS = 20.0
 _TYPES = {
@@ -57,7 +58,7 @@ class Right:
         )
 
 
-# `densefusion run` reads its own records as they come by, and `replay` what was given up.
+# `densefusion run` reads its own records as they come by.
 LEDGER = Right("group", "ledger-*", "READ")
 
 
@@ -107,7 +108,26 @@ def commands(follows: Mapping[str, str]) -> dict[str, list[Right]]:
         "produce": [Right("topic", topics.URLS, "WRITE")],
         "topics create": [*(Right("topic", name, "CREATE") for name in names), *describe],
         "status": [*describe, *(Right("group", group, "DESCRIBE") for group in groups)],
+        "replay": [*_replay(), *describe],
     }
+
+
+def _replay() -> list[Right]:
+    """Of `densefusion replay`: it reads what was given up, and puts it back where it came from."""
+    back = [topics.URLS, topics.FETCHED, topics.IMAGES, topics.CAPTIONS, topics.REJECTS]
+    return [
+        *(Right("topic", name, "READ") for name in (topics.REJECTS, topics.DEAD_LETTERS, REPLAYED)),
+        *(Right("topic", name, "WRITE") for name in (*back, REPLAYED)),
+        Right("topic", REPLAYED, "CREATE"),
+        Right("group", "replay", "DESCRIBE"),  # it joins none, but its consumer asks for one
+        Right("transactional-id", "replay", "WRITE"),
+    ]
+
+
+def operator(follows: Mapping[str, str]) -> list[Right]:
+    """Of a person: every command but `produce`."""
+    parts = commands(follows)
+    return [*parts["topics create"], *parts["status"], *parts["replay"]]
 
 
 def table(parts: Mapping[str, Iterable[Right]]) -> str:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
 CHART = HERE / "densefusion"
 RENDERED = HERE / "rendered"
 # Name of the rendering, and what helm is given for it.
-RENDERINGS = {"cpu": [], "gpu": ["--values", str(CHART / "values-gpu.yaml")]}
+RENDERINGS = {
+    "cpu": [],
+    "gpu": [f"--values={CHART / file}" for file in ("values-gpu.yaml", "values-keys.yaml")],
+}
 _PLAIN = ["--set", "monitoring.rules=false,monitoring.dashboards=false"]
 _SECONDS = 60
 
@@ -53,7 +57,13 @@ def checked_in(name: str, helm: str = "helm") -> str:
 def main() -> None:
     RENDERED.mkdir(exist_ok=True)
     for name in RENDERINGS:
-        (RENDERED / f"{name}.yaml").write_text(checked_in(name), "utf-8")
+        try:
+            content = checked_in(name)
+        except FileNotFoundError:
+            sys.exit("helm is not installed: see docs/deploy.md")
+        except subprocess.CalledProcessError as error:
+            sys.exit(error.stderr)
+        (RENDERED / f"{name}.yaml").write_text(content, "utf-8")
 
 
 if __name__ == "__main__":

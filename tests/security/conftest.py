@@ -27,6 +27,7 @@ USERS = (
     "produce",
     "topics-create",
     "status",
+    "replay",
     *(f"stage-{each}" for each in STAGES),
 )
 _numbers = itertools.count()

@@ -17,8 +17,8 @@ from densefusion.processes import without_foreign
 from densefusion.servers import Server, free_ports
 from densefusion.settings import Store
 from deploy.kafka.secure import write_pair
+from tests.security.store_rights import POLICIES
 
-POLICIES = Path(__file__).parents[2] / "deploy/s3"
 _WEED = Path(sys.executable).parent / "weed"
 _ROLES = ("master", "volume", "filer", "s3", "admin")
 _HIGHEST = 65_535 - 10_000  # its own worker dials the admin port + so much

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,16 +10,31 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import Message
+from PIL import Image
 
-from consumers.roster import make_topics
+from consumers.roster import log_id, make_topics
+from densefusion import clients
 from densefusion.dataset import shards
 from densefusion.processes import tail
-from densefusion.settings import Experts, Fetch, Settings, environment
+from densefusion.settings import Experts, Fetch, Kafka, Settings, environment
 from densefusion.store import ObjectStore
-from densefusion.topics import all_topics
+from densefusion.topics import (
+    CAPTIONS,
+    DEAD_LETTERS,
+    FETCHED,
+    IMAGES,
+    REJECTS,
+    URLS,
+    Topics,
+    all_topics,
+)
 from deploy.kafka import acls
+from deploy.kafka.secure import ADMIN
+from tests.faults.stream import Stream
 from tests.security.conftest import Brokers
 from tests.security.s3_server import SecureS3
 
@@ -26,6 +42,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 ROOT = Path(__file__).parents[2]
 EXPERT = "detection"
 PREFIX = "whole."
+SPOILT = (URLS, FETCHED, IMAGES, CAPTIONS, REJECTS)
 
 
 def started(settings: Settings, log: Path, *arguments: str) -> subprocess.Popen[bytes]:
@@ -34,6 +51,36 @@ def started(settings: Settings, log: Path, *arguments: str) -> subprocess.Popen[
             [sys.executable, "-m", "densefusion", *arguments],
             cwd=ROOT, env=os.environ | environment(settings), stdout=output, stderr=output,
         )  # fmt: skip
+
+
+def spoil(kafka: Kafka, store: ObjectStore) -> str:
+    """Put what is no record on every topic that `replay` puts back to. The key of the claim that
+    curate would have left behind, had it died over the one of ``fetched``."""
+    image = "0" * 64
+    placed: dict[str, Message] = {}
+    producer = clients.producer(kafka)
+    for topic in SPOILT:
+        producer.produce(
+            PREFIX + topic, b"no record", image,
+            on_delivery=lambda _, message, topic=topic: placed.update({topic: message}),
+        )  # fmt: skip
+    assert producer.flush(20) == 0
+    found = Topics(kafka, clients.common(kafka)).describe([FETCHED])[FETCHED]
+    place = {"partition": placed[FETCHED].partition(), "offset": placed[FETCHED].offset()}
+    claim = f"claims/00/00/{image}"
+    store.write(claim, json.dumps({"log": log_id(found), **place}).encode())
+    return claim
+
+
+def put_back(settings: Settings, *arguments: str) -> dict[str, Any]:
+    """What ``densefusion replay`` says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "densefusion", "replay", *arguments, "--json"],
+        cwd=ROOT, env=os.environ | environment(settings), capture_output=True, text=True,
+        timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout, done.stderr
+    return dict(json.loads(done.stdout))
 
 
 def test_every_stage_gets_by_with_its_own_rights(
@@ -64,6 +111,7 @@ def test_every_stage_gets_by_with_its_own_rights(
         pictures.mkdir()
         for name in ("cat", "clock", "coffee"):
             shutil.copy(ROOT / f"examples/{name}.jpg", pictures)
+        Image.new("RGB", (8, 8)).save(pictures / "tiny.png")  # a reject
         processes["produce"] = started(
             of("produce", "reader"), tmp_path / "produce.log", "produce", str(pictures)
         )
@@ -77,7 +125,15 @@ def test_every_stage_gets_by_with_its_own_rights(
             time.sleep(0.5)
             captions = sum(table.num_rows for table in shards(store, "captions"))
         status = started(of("status", None), tmp_path / "status.log", "status", "--json")
+        claim = spoil(of(ADMIN, None).kafka, store)
         assert status.wait(60) == 0, (tmp_path / "status.log").read_text("utf-8")
+        # One of each topic, and the expert's beside fusion's, which has no way back.
+        Stream(of(ADMIN, None).kafka).read(DEAD_LETTERS, at_least=len(SPOILT) + 1)
+        told = put_back(of("replay", "operator"), "dead-letters")
+        assert (told["put_back"], told["no_way"]) == (len(SPOILT), 1), told
+        assert claim not in store.keys("claims/")
+        told = put_back(of("replay", "operator"), "rejects", "--reason", "*")
+        assert (told["put_back"], told["no_way"]) == (1, 2), told
         for process in processes.values():
             process.send_signal(signal.SIGTERM)
         codes = {name: process.wait(30) for name, process in processes.items()}

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from densefusion.errors import StoreError
 from densefusion.settings import Store
-from densefusion.store import Missing, ObjectStore
+from densefusion.store import ObjectStore
 from tests.security.s3_server import SecureS3
+from tests.security.store_rights import NEEDS, check
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
@@ -69,46 +70,8 @@ def test_secrets_from_a_file(s3: SecureS3, tmp_path: Path) -> None:
     store.close()
 
 
-# What each stage does: where it writes, and where it reads.
-NEEDS = {
-    "fetch": ({"images"}, set()),
-    "curate": ({"claims"}, {"claims"}),
-    "expert": (set(), {"images"}),
-    "fusion": ({"incomplete"}, {"images", "incomplete"}),
-    "dataset": ({"dataset"}, {"dataset"}),
-    "reader": (set(), {"dataset", "images"}),
-    "worker": (
-        {"images", "claims", "dataset", "incomplete", "engines"},
-        {"images", "claims", "dataset", "incomplete", "engines"},
-    ),
-}
-FOLDERS = NEEDS["worker"][0] | {"elsewhere"}
-
-
 @pytest.mark.parametrize("policy", NEEDS)
 def test_each_policy_allows_what_is_needed_and_nothing_else(s3: SecureS3, policy: str) -> None:
     admin = ObjectStore(s3.settings())
-    user = ObjectStore(s3.user(policy))
-    writes, reads = NEEDS[policy]
-
-    def may(call: Callable[[], object]) -> bool:
-        try:
-            call()
-        except Missing:
-            return True
-        except StoreError as error:
-            assert "AccessDenied" in str(error), error
-            return False
-        return True
-
-    for folder in FOLDERS:
-        admin.write(f"{folder}/a", b"")
-    assert {each for each in FOLDERS if may(lambda at=each: user.write(f"{at}/b", b""))} == writes  # type: ignore[misc]
-    assert {each for each in FOLDERS if may(lambda at=each: user.read(f"{at}/a"))} == reads  # type: ignore[misc]
-    assert not may(lambda: user.delete("images/a"))
-    for folder in reads:
-        assert f"{folder}/a" in list(user.keys(f"{folder}/"))
-        with pytest.raises(Missing):  # and not that it is forbidden, which would stop a worker
-            user.read(f"{folder}/nothing")
+    check(admin, s3.user(policy), NEEDS[policy])
     admin.close()
-    user.close()

@@ -13,13 +13,14 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from deploy.compose.make_secrets import make
+from deploy.compose.make_secrets import ROLES, make
 from tests.deploy.commands import environment_fields, parse
 
 ROOT = Path(__file__).parents[3]
 COMPOSE = ROOT / "deploy" / "compose"
 FILES = ["compose.yaml", "captions.yaml"]
 STAGES = {"fetch", "curate", "detection", "tagging", "ocr", "knowledge", "fusion", "dataset"}
+EXPERTS = {"detection", "tagging", "ocr", "knowledge"}
 JOBS = {"bucket", "topics", "engines", "cli"}
 # Its own words why, in the file.
 WRITABLE = {"schema-registry"}
@@ -91,8 +92,26 @@ def test_secrets_are_files(stack: dict[str, Any]) -> None:
         for variable, value in service.get("environment", {}).items():
             if re.search(r"PASSWORD|SECRET|ACCESS_KEY|API_KEY|ROOT_USER", variable):
                 assert re.search("_FILE$", variable) and value.startswith("/run/secrets/"), name
-                assert value.removeprefix("/run/secrets/") in service["secrets"], (name, variable)
-        assert set(service.get("secrets", [])) <= stack["secrets"].keys(), name
+                assert value.removeprefix("/run/secrets/") in mounted(service), (name, variable)
+        assert set(mounted(service).values()) <= stack["secrets"].keys(), name
+
+
+def mounted(service: dict[str, Any]) -> dict[str, str]:
+    """A service's secrets: which lies under which name."""
+    given = service.get("secrets", [])
+    return dict((s, s) if isinstance(s, str) else (s["target"], s["source"]) for s in given)
+
+
+def test_each_service_has_its_own_keys_of_the_store(services: dict[str, dict[str, Any]]) -> None:
+    roles = {stage: stage for stage in STAGES - EXPERTS} | dict.fromkeys(EXPERTS, "expert")
+    for name, service in ours(services).items():
+        if service["command"][0] == "worker":
+            role = roles[service["command"][1]]
+        else:
+            role = {"cli": "operator"}.get(name, "")  # the other jobs do not use the store
+        keys = {f"store_{part}_key": f"{role}_{part}_key" for part in ("access", "secret")}
+        assert mounted(service) == (keys if role else {}), name
+        assert bool(role) == ("DENSEFUSION_STORE__ACCESS_KEY_FILE" in service["environment"]), name
 
 
 def test_servers_and_workers_are_watched(services: dict[str, dict[str, Any]]) -> None:
@@ -165,28 +184,13 @@ def test_prometheus_finds_every_stage() -> None:
     assert set(found["names"]) == STAGES and found["port"] == 9100
 
 
-def test_the_bucket_job_uses_files_that_are_there() -> None:
+def test_the_bucket_job_makes_a_user_for_each_role(services: dict[str, dict[str, Any]]) -> None:
     script = (COMPOSE / "bucket.sh").read_text("utf-8")
-    named = re.findall(r"/setup/s3/([\w.-]+)", script)
-    assert len(named) == 2
-    for name in named:
-        json.loads((ROOT / "deploy" / "s3" / name).read_text("utf-8"))
-
-
-def test_the_workers_policy_covers_every_prefix_and_no_more() -> None:
-    """Every key of the project starts with a word of its own: ``f"images/..."``."""
-    sources = [*(ROOT / "consumers").rglob("*.py"), ROOT / "densefusion" / "engine_store.py"]
-    text = "\n".join(file.read_text("utf-8") for file in sources)
-    found = set(re.findall(r'(?:key = |return )f"([a-z]+)/|PREFIX = "([a-z]+)', text))
-    keys = {key or constant for key, constant in found}
-    expected = ["images", "claims", "dataset", "incomplete", "engines"]
-    assert keys == set(expected)
-    policy = json.loads((ROOT / "deploy" / "s3" / "worker-policy.json").read_text("utf-8"))
-    objects, bucket = policy["Statement"]
-    assert objects["Resource"] == [f"arn:aws:s3:::densefusion/{key}/*" for key in expected]
-    # Workers delete nothing, and change nothing of the bucket.
-    actions = {*objects["Action"], *bucket["Action"]}
-    assert not [each for each in actions if re.search(r"Delete|\*|PutBucket|Policy", each)]
+    (roles,) = re.findall(r"^for role in (.+); do$", script, re.MULTILINE)
+    assert tuple(roles.split()) == ROLES
+    for role in ROLES:
+        assert (ROOT / f"deploy/s3/{role}-policy.json").exists()
+        assert {f"{role}_access_key", f"{role}_secret_key"} <= mounted(services["bucket"]).keys()
 
 
 def test_captions_that_were_incomplete_expire() -> None:
@@ -210,6 +214,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
         file = folder / name
         assert os.access(file, os.R_OK) and stat.S_IMODE(file.stat().st_mode) == 0o444
         assert 8 <= len(value) <= 40 and value == value.strip()
-    assert 3 <= len(before["minio_root_user"]) <= 20 and 3 <= len(before["store_access_key"]) <= 20
+    for user in ("minio_root_user", *(f"{role}_access_key" for role in ROLES)):
+        assert 3 <= len(before[user]) <= 20
     assert make(folder) == []
     assert {file.name: file.read_text() for file in folder.iterdir()} == before

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from deploy.kubernetes.__main__ import CHART, RENDERED, RENDERINGS, checked_in, digest, render
-from tests.deploy.kubernetes.rendered import parsed
+from tests.deploy.kubernetes.rendered import parsed, pod
 
 needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="helm is not on the PATH")
 
@@ -46,6 +46,8 @@ def test_lint() -> None:
         (["--set", "env.DENSEFUSION_CAPTION__API_KEY=x"], "API_KEY"),
         (["--set", "stages.ocr.autoscaling.scaleUp.pods=0"], "pods"),
         (["--set", "stages.ocr.kind=DaemonSet"], "kind"),
+        (["--set", "stages.fetch.keysSecret.accessKey=user"], "name"),
+        (["--set", "stages.fetch.keysSecret.password=x"], "password"),
     ],
 )
 def test_wrong_values_are_refused(options: list[str], says: str) -> None:
@@ -79,6 +81,34 @@ def test_replicas_are_capped_at_the_partitions() -> None:
     off = ["--set", "kafka.partitions=3,defaults.replicas=9,defaults.autoscaling.enabled=false"]
     fixed = [m["spec"]["replicas"] for m in parsed(render(off)) if m["kind"] == "StatefulSet"]
     assert set(fixed) == {3}
+
+
+@needs_helm
+@pytest.mark.parametrize(
+    ("options", "threshold"),
+    [
+        ("minReplicas=1,lagThreshold=20", "64"),
+        ("minReplicas=3,lagThreshold=20", "22"),  # 64 markers are what three have, and not four
+        ("minReplicas=3,lagThreshold=25", "25"),
+        ("minReplicas=0,lagThreshold=20", "64"),
+    ],
+)
+def test_markers_alone_ask_for_no_more_than_the_fewest(options: str, threshold: str) -> None:
+    given = ",".join(f"stages.ocr.autoscaling.{each}" for each in options.split(","))
+    (spec,) = [m["spec"] for m in parsed(render(["--set", given])) if m["kind"] == "ScaledObject"
+               and m["metadata"]["name"] == "densefusion-ocr"]  # fmt: skip
+    assert spec["triggers"][0]["metadata"]["lagThreshold"] == threshold
+
+
+@needs_helm
+def test_the_names_of_a_stage_s_keys() -> None:
+    """Those that it does not give are the ones of all."""
+    given = "store.keysSecret.accessKey=user,stages.ocr.keysSecret.name=own"
+    found = [m for m in parsed(render(["--set", given])) if m["kind"] == "StatefulSet"]
+    (ocr,) = [m for m in found if m["metadata"]["name"] == "densefusion-ocr"]
+    (secret,) = [v["secret"] for v in pod(ocr)["volumes"] if v["name"] == "store"]
+    assert secret["secretName"] == "own"
+    assert [each["key"] for each in secret["items"]] == ["user", "secret-key"]
 
 
 @needs_helm

@@ -10,7 +10,15 @@ from kubernetes_validate import validate
 
 from densefusion.clients import TRANSACTION_SECONDS
 from tests.deploy.commands import environment_fields, parse
-from tests.deploy.kubernetes.rendered import containers, manifests, of_kind, pod, workloads
+from tests.deploy.kubernetes.rendered import (
+    containers,
+    manifests,
+    of_kind,
+    pod,
+    values,
+    workloads,
+)
+from tests.security.store_rights import POLICIES
 
 STAGES = {"fetch", "curate", "detection", "tagging", "ocr", "knowledge", "fusion", "dataset"}
 RENDERINGS = ["cpu", "gpu"]
@@ -80,6 +88,23 @@ def test_secrets_by_reference_only(name: str) -> None:
             if "secret" in volume:
                 assert volume["secret"]["items"], "named keys only"
                 assert volume["secret"]["defaultMode"] == 0o440
+
+
+def test_keys_of_the_store(name: str) -> None:
+    """One user for all, or with values-keys.yaml for each stage the policy that is named for it."""
+    experts = set(values()["roster"])
+    for stage, workload in workloads(name).items():
+        (volume,) = [v["secret"] for v in pod(workload)["volumes"] if v["name"] == "store"]
+        policy = "expert" if stage in experts else stage
+        own = f"densefusion-store-{policy}"
+        assert volume["secretName"] == {"cpu": "densefusion-store", "gpu": own}[name], stage
+        assert (POLICIES / f"{policy}-policy.json").exists()
+        files = {f"/run/secrets/store/{each['path']}" for each in volume["items"]}
+        for container in containers(workload):
+            named = environment(container)
+            assert files == {
+                named[f"DENSEFUSION_STORE__{part}_KEY_FILE"] for part in ("ACCESS", "SECRET")
+            }
 
 
 def test_commands_and_settings_exist(name: str) -> None:

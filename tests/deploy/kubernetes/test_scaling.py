@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from consumers.roster import stage_names
+from densefusion.plan.costs import load
+from densefusion.plan.request import Request
+from densefusion.plan.sizing import plan
 from densefusion.settings import Join, Settings
 from densefusion.topics import all_topics
 from tests.deploy.kubernetes.rendered import of_kind, scalers, values, workloads
@@ -49,13 +52,26 @@ def test_no_more_replicas_than_partitions(name: str) -> None:
 
 
 def test_markers_are_no_work(name: str) -> None:
-    """An idle topic shows a lag of one a partition: that is worth no second worker."""
+    """An idle topic shows a lag of one a partition: that is worth no worker over the fewest."""
     partitions = values()["kafka"]["partitions"]
     for stage, scaler in scalers(name).items():
+        fewest = scaler["spec"]["minReplicaCount"]
         for trigger in kafka(scaler):
             idle = 0 if trigger["topic"] == "urls" else partitions
             assert int(trigger["activationLagThreshold"]) == idle, stage
-            assert int(trigger["lagThreshold"]) >= idle, stage
+            assert int(trigger["lagThreshold"]) * fewest >= idle, stage
+
+
+def test_a_worker_is_added_for_half_a_minute_of_work(name: str) -> None:
+    """As `densefusion plan` reckons it, in two digits."""
+    costs = load()
+    costs.give("stages.ocr.gpu_rate", 60, "as values-gpu.yaml says")
+    gpu = {"cpu": None, "gpu": "l4"}[name]
+    request = Request(1e7, gpu=gpu, partitions=values()["kafka"]["partitions"])
+    for each in plan(request, costs).stages:
+        stage = each.model.stage
+        for trigger in kafka(scalers(name)[stage]):
+            assert int(trigger["lagThreshold"]) == pytest.approx(each.lag_threshold, rel=0.1), stage
 
 
 def test_a_group_starts_at_the_beginning_as_the_workers_do(name: str) -> None:

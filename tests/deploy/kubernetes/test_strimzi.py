@@ -6,10 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from consumers.roster import expert_classes, stage_names
+from densefusion.plan.costs import load
+from densefusion.plan.request import Request
+from densefusion.plan.sizing import plan
 from densefusion.replay.marks import REPLAYED
 from densefusion.settings import Settings
 from densefusion.topics import URLS, all_topics
-from deploy.kafka.acls import Right, stages
+from deploy.kafka.acls import Right, operator, stages
 from tests.deploy.kubernetes.rendered import strimzi, values
 
 
@@ -43,9 +46,19 @@ def test_the_topics() -> None:
     stream = {name: spec for name, spec in found.items() if name != REPLAYED}
     assert {spec["partitions"] for spec in stream.values()} == {values()["kafka"]["partitions"]}
     assert {spec["replicas"] for spec in found.values()} == {3}
-    day = 24 * 3600 * 1000
-    assert all(spec["config"]["retention.ms"] >= 14 * day for spec in stream.values())
     assert found[REPLAYED]["config"] == {"cleanup.policy": "compact"}
+
+
+def test_they_are_kept_as_long_as_the_plan_reckons_and_fit() -> None:
+    days = load()("kafka.retention_days")
+    stream = {name: spec for name, spec in topics().items() if name != REPLAYED}
+    kept = {spec["config"]["retention.ms"] for spec in stream.values()}
+    assert kept == {days * 24 * 3600 * 1000}
+    (pool,) = [m["spec"] for m in strimzi("kafka.yaml") if m["kind"] == "KafkaNodePool"]
+    (volume,) = pool["storage"]["volumes"]
+    disk = pool["replicas"] * int(volume["size"].removesuffix("Gi")) * 2**30 / 1e9
+    needed = plan(Request(1e7, partitions=values()["kafka"]["partitions"]), load()).storage
+    assert needed.kafka_disk_gb < 0.8 * disk  # topics.yaml says so
 
 
 def named(rights: Iterable[Right]) -> dict[tuple[str, str, str], set[str]]:
@@ -63,6 +76,11 @@ def test_the_workers_user() -> None:
     follows = {name: each.follows for name, each in expert_classes(values()["roster"]).items()}
     rights = [right for each in stages(follows).values() for right in each]
     assert acls("densefusion-worker") == named(rights)
+
+
+def test_the_operators_user() -> None:
+    follows = {name: each.follows for name, each in expert_classes(values()["roster"]).items()}
+    assert acls("densefusion-operator") == named(operator(follows))
 
 
 def test_producers_write_urls_alone() -> None:

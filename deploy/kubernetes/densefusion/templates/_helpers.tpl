@@ -1,8 +1,9 @@
-{{/* A stage with everything that it has not set taken from the defaults. */}}
+{{/* A stage with everything that it has not set taken from the defaults, and its keys of the store. */}}
 {{- define "densefusion.stage" -}}
 {{- $stage := mergeOverwrite (deepCopy .root.Values.defaults) (deepCopy .stage) -}}
 {{- $static := and .root.Values.kafka.staticMembership (eq $stage.kind "StatefulSet") -}}
-{{- toYaml (set $stage "static" $static) -}}
+{{- $keys := mergeOverwrite (deepCopy .root.Values.store.keysSecret) ($stage.keysSecret | default dict) -}}
+{{- toYaml (set (set $stage "static" $static) "keysSecret" $keys) -}}
 {{- end -}}
 
 {{- define "densefusion.name" -}}
@@ -71,8 +72,8 @@ capabilities: {drop: [ALL]}
 - {name: DENSEFUSION_STORE__SECURE, value: {{ $values.store.secure | quote }}}
 - {name: DENSEFUSION_STORE__BUCKET, value: {{ $values.store.bucket | quote }}}
 - {name: DENSEFUSION_STORE__REGION, value: {{ $values.store.region | quote }}}
-- {name: DENSEFUSION_STORE__ACCESS_KEY_FILE, value: /run/secrets/store/{{ $values.store.keysSecret.accessKey }}}
-- {name: DENSEFUSION_STORE__SECRET_KEY_FILE, value: /run/secrets/store/{{ $values.store.keysSecret.secretKey }}}
+- {name: DENSEFUSION_STORE__ACCESS_KEY_FILE, value: /run/secrets/store/{{ .stage.keysSecret.accessKey }}}
+- {name: DENSEFUSION_STORE__SECRET_KEY_FILE, value: /run/secrets/store/{{ .stage.keysSecret.secretKey }}}
 {{- if and $values.store.secure $values.store.caSecret.name }}
 - {name: DENSEFUSION_STORE__CA, value: /run/secrets/store-ca/{{ $values.store.caSecret.key }}}
 {{- end }}
@@ -113,15 +114,16 @@ capabilities: {drop: [ALL]}
 
 {{/* Only the keys that are named, so that a Secret with more in it does not show the rest. */}}
 {{- define "densefusion.secretVolumes" -}}
-{{- $values := .Values -}}
+{{- $values := .root.Values -}}
 {{- $security := $values.kafka.security -}}
+{{- $keys := .stage.keysSecret -}}
 - name: store
   secret:
-    secretName: {{ $values.store.keysSecret.name }}
+    secretName: {{ $keys.name }}
     defaultMode: 0440
     items:
-      - {key: {{ $values.store.keysSecret.accessKey }}, path: {{ $values.store.keysSecret.accessKey }}}
-      - {key: {{ $values.store.keysSecret.secretKey }}, path: {{ $values.store.keysSecret.secretKey }}}
+      - {key: {{ $keys.accessKey }}, path: {{ $keys.accessKey }}}
+      - {key: {{ $keys.secretKey }}, path: {{ $keys.secretKey }}}
 {{- if hasPrefix "SASL" $security.protocol }}
 - name: kafka-password
   secret:
