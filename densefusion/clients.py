@@ -21,6 +21,7 @@ _PARTITIONER = "murmur2_random"
 # A worker that dies in a transaction holds up the readers of committed records for so long.
 TRANSACTION_SECONDS = 30
 _STATISTICS_MS = 5000
+LARGEST = 1_000_000  # bytes of a message, as librdkafka has it
 
 
 def common(settings: Kafka) -> dict[str, Any]:
@@ -51,6 +52,17 @@ def _quiet(settings: Kafka) -> dict[str, Any]:
         **kafka_options(settings.security),
         **{name: value.get_secret_value() for name, value in settings.options.items()},
     }
+
+
+def largest(settings: Kafka) -> int:
+    """Bytes of the largest message that `producer` takes. Raises `SettingsError`."""
+    option = settings.options.get("message.max.bytes")
+    if option is None:
+        return LARGEST
+    try:
+        return int(option.get_secret_value())
+    except ValueError as error:
+        raise SettingsError("kafka.options: message.max.bytes is no number") from error
 
 
 def producer(
