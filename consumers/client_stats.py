@@ -6,14 +6,17 @@ The fields are librdkafka's (its STATISTICS.md). They come from within polls, as
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from densefusion import metrics
+from densefusion.logs import seldom
 from densefusion.metrics import Growth
 
+log = logging.getLogger("densefusion.metrics")
 _INTERNAL = "-1"  # the client's own partition, for what has none yet
 
 
@@ -63,6 +66,7 @@ class ClientStats:
         self.partitions: Mapping[tuple[str, int], Fetching] = {}
         self.told: Callable[[], None] | None = None
         self._consumes = consumes
+        self._seldom = seldom()
         self._received = Growth(metrics.KAFKA_RECEIVED.labels(stage))
         self._sent = Growth(metrics.KAFKA_SENT.labels(stage))
         self._timeouts = Growth(metrics.KAFKA_TIMEOUTS.labels(stage))
@@ -71,7 +75,13 @@ class ClientStats:
         self._rtt = metrics.KAFKA_RTT.labels(stage)
 
     def __call__(self, text: str) -> None:
-        told = json.loads(text)
+        try:
+            self._take(json.loads(text))
+        except Exception as error:  # the client's call would raise it, and end the worker
+            if self._seldom("odd") is not None:
+                log.warning("statistics not understood", extra={"error": repr(error)})
+
+    def _take(self, told: dict[str, Any]) -> None:
         brokers = [each for each in told["brokers"].values() if each["nodeid"] >= 0]
         self._received.to(told["rx_bytes"])
         self._sent.to(told["tx_bytes"])

@@ -43,12 +43,15 @@ class ConsumerThread:
             TimeoutError: that took too long.
             Exception: whatever `until` ended with.
         """
-        deadline = time.monotonic() + seconds
-        while not until.done() and time.monotonic() < deadline:
+        left = seconds
+        while not until.done() and left > 0:
+            began = time.monotonic()
             try:
                 self._make(*self._calls.get(timeout=_STEP_SECONDS))
             except queue.Empty:
-                continue
+                left -= _STEP_SECONDS  # by the clock, a process that was stopped would give up
+            else:
+                left -= time.monotonic() - began
         until.result(0)
 
     def close(self) -> None:

@@ -18,8 +18,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from consumers.client_stats import ClientStats
 from consumers.consumer_thread import ConsumerThread
+from consumers.source import place
 from consumers.stalled import Stalled
-from consumers.standing import Patience, Rewind, committed
+from consumers.standing import Patience, committed
 from consumers.starting import Starting
 from densefusion.errors import BrokerError
 from densefusion.refusals import lacks_right, right_refused
@@ -84,11 +85,11 @@ class Membership:
         self._looked = 0.0  # at those statistics
         self._stalled = Stalled(self._end)
         self._stuck: Places = set()
-        self._rewind = Rewind(patience)
         self._late = False  # the group went on without our having handled it
         self._thread = ConsumerThread()
         self._consumer: Consumer | None = None
         self._paused: Places = set()
+        self._gone: Places = set()  # in the middle of a poll
         self._refused: float | None = None  # since when the brokers do not let us in
         self.group: object = None
         self.assigned: Places = set()
@@ -131,8 +132,6 @@ class Membership:
             for message in messages:
                 if (error := message.error()) is not None:
                     await self._poll_error(error)
-        elif good:
-            self._refused = None
         return good
 
     def pause(self, wanted: Places) -> None:
@@ -151,9 +150,7 @@ class Membership:
 
     async def commit(self, offsets: list[TopicPartition]) -> None:
         """Commit offsets outside of any transaction. Raises `KafkaException`."""
-        assert self._consumer is not None
-        commit = partial(self._consumer.commit, offsets=offsets, asynchronous=False)
-        await self._ask(commit)
+        await self._ask(lambda consumer: consumer.commit(offsets=offsets, asynchronous=False))
 
     async def committed(self, places: list[TopicPartition]) -> list[TopicPartition]:
         """What the group has committed.
@@ -163,16 +160,16 @@ class Membership:
         """
         patience = Patience(self._patience)
         while True:
-            assert self._consumer is not None
             try:
-                return await self._ask(partial(committed, self._consumer, places))
+                return await self._ask(lambda consumer: committed(consumer, places))
             except KafkaException as failure:
                 patience.bear(failure, "committed offsets")
             await asyncio.sleep(_AGAIN_SECONDS)
 
-    async def _ask(self, call: Callable[[], T]) -> T:
+    async def _ask(self, call: Callable[[Consumer], T]) -> T:
+        assert self._consumer is not None
         try:
-            return await self._thread.call(call)
+            return await self._thread.call(partial(call, self._consumer))
         except RuntimeError as error:  # closed just now, to be made anew
             raise KafkaException(KafkaError(KafkaError._STATE, str(error))) from error
 
@@ -181,14 +178,15 @@ class Membership:
     def _poll(self, most: int, rewinds: Places) -> list[Message]:
         consumer = self._consumer
         assert consumer is not None
-        if not self._rewind.done(consumer, rewinds):
-            time.sleep(_AGAIN_SECONDS)
-            return []
+        self._starting.again(consumer, rewinds)
         self._starting.look(consumer)
         # Wait for one, then take what is there: a full batch is not worth waiting for.
         messages = consumer.consume(1, _POLL_SECONDS)
         if messages:
-            messages += consumer.consume(most - 1, 0)
+            self._gone = set()
+            rest = consumer.consume(most - 1, 0)
+            # What was taken away in there may be back, and is read again then.
+            messages = [each for each in messages if place(each) not in self._gone] + rest
         if not self._late:
             self.group = consumer.consumer_group_metadata()
         if self._stats is not None and self._stats.at != self._looked:
@@ -215,6 +213,7 @@ class Membership:
     def _on_revoke(
         self, consumer: Consumer, partitions: list[TopicPartition], *, commit: bool
     ) -> None:
+        self._gone |= _places(partitions)
         self._on_loop(self._handle_revoked(_places(partitions), commit=commit), consumer)
 
     def _on_loop(self, handler: Coroutine[object, object, None], consumer: Consumer) -> None:

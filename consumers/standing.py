@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from densefusion.errors import BrokerError
 from densefusion.refusals import lacks_right, right_refused
@@ -43,33 +43,3 @@ class Patience:
         elif now > self._until:
             raise BrokerError(f"{what}: {error.str()}") from failure
         log.info("waiting for the brokers", extra={"error": error.str()})
-
-
-class Rewind:
-    """Has partitions read again from what is committed."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._patience = Patience(seconds)
-        self._due: set[tuple[str, int]] = set()
-
-    def done(self, consumer: Consumer, partitions: set[tuple[str, int]]) -> bool:
-        """Whether these, and those before them, are. Until then nothing may be polled: what was
-        polled is forgotten, and going on from the position would lose it.
-
-        Raises:
-            BrokerError: the brokers are away for longer than we are patient.
-        """
-        self._due |= partitions
-        if not self._due:
-            return True
-        try:
-            for each in committed(consumer, [TopicPartition(*place) for place in self._due]):
-                at = each.offset if each.offset >= 0 else OFFSET_BEGINNING
-                consumer.seek(TopicPartition(each.topic, each.partition, at))
-        except KafkaException as failure:
-            self._patience.bear(failure, "rewinding")
-            return False
-        self._due.clear()
-        self._patience = Patience(self._seconds)
-        return True

@@ -1,4 +1,5 @@
-"""Where the partitions start that the group has just given us: where the group stands on them.
+"""Where partitions start that the group has just given us, or that have to be read again: where the
+group stands on them.
 
 Left to itself, librdkafka asks for that in the background. While the transaction of a worker that
 died keeps the answer back, it asks again; if the assignment changes meanwhile, it takes "not known
@@ -59,6 +60,22 @@ class Starting:
         if self.waiting:
             consumer.pause([TopicPartition(*place) for place in self.waiting])
 
+    def again(self, consumer: Consumer, partitions: set[tuple[str, int]]) -> None:
+        """Start `partitions`, which are ours, anew. What was polled of them is forgotten: going on
+        from their position would lose it.
+
+        Raises:
+            BrokerError: as of `look`.
+        """
+        if not partitions:
+            return
+        try:
+            self._seek(consumer, partitions)
+        except KafkaException as failure:
+            self._patience.bear(failure, "where the group stands")
+            self.waiting |= partitions
+            consumer.pause([TopicPartition(*place) for place in partitions])
+
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         self.waiting -= partitions
         for place in partitions:
@@ -73,14 +90,17 @@ class Starting:
         if not self.waiting or time.monotonic() < self._next:
             return
         try:
-            for start in self._find(consumer, [TopicPartition(*at) for at in self.waiting]):
-                consumer.seek(start)
+            self._seek(consumer, self.waiting)
         except KafkaException as failure:
             self._patience.bear(failure, "where the group stands")
             self._next = time.monotonic() + _AGAIN_SECONDS
             return
         self.waiting.clear()
         self._patience = Patience(self._seconds)
+
+    def _seek(self, consumer: Consumer, partitions: set[tuple[str, int]]) -> None:
+        for start in self._find(consumer, [TopicPartition(*at) for at in partitions]):
+            consumer.seek(start)
 
     def _find(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
         """Raises `KafkaException`."""

@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 
 import pytest
 
@@ -85,3 +86,16 @@ async def test_a_handler_that_does_not_end_is_given_up(thread: ConsumerThread) -
     with pytest.raises(TimeoutError):
         await thread.run(lambda: thread.serve(future, 0.2))
     future.cancel()
+
+
+async def test_a_process_that_was_stopped_gives_up_no_handler_for_that(
+    thread: ConsumerThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped for an hour in the middle of a rebalance, it had no time to handle it yet."""
+    handled: Future[None] = Future()
+    threading.Timer(0.4, handled.set_result, [None]).start()
+    serving = asyncio.create_task(thread.run(lambda: thread.serve(handled, 5)))
+    await asyncio.sleep(0.1)
+    clock = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: clock() + 3600)
+    await serving

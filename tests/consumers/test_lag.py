@@ -246,3 +246,17 @@ def test_a_spare_whose_only_connection_is_the_coordinators_is_connected() -> Non
     told["brokers"]["GroupCoordinator"] = told["brokers"]["bootstrap"] | {"state": "UP"}
     stats(json.dumps(told))
     assert stats.connected and stats.brokers == 0
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"brokers": {"a": 1}}', "[]"])
+def test_statistics_that_nobody_understands_stop_no_worker(
+    text: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What this raises, the poll raises that it is called from."""
+    stats = ClientStats("odd")
+    stats(text)
+    assert stats.at == 0 and [each.message for each in caplog.records] == [
+        "statistics not understood"
+    ]
+    stats(statistics(1))
+    assert stats.partitions

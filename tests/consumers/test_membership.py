@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
@@ -14,93 +14,12 @@ from consumers.membership import Membership, Places
 from consumers.starting import Starting
 from densefusion.errors import BrokerError, Refused
 from densefusion.settings import Kafka
+from tests.consumers.messages import message
+from tests.consumers.scripted_consumer import A, Failed, ScriptedConsumer
 
-A = ("topic", 0)
 AWAY = KafkaError(KafkaError._TIMED_OUT, "timed out")
 RIGHT = KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED, "not authorized")
 UNRELEASED = KafkaError(KafkaError._FATAL, "instance id still used by another member", fatal=True)
-
-
-class Failed:
-    """A polled message that is an error."""
-
-    def __init__(self, error: KafkaError) -> None:
-        self._error = error
-
-    def error(self) -> KafkaError:
-        return self._error
-
-
-class Stands(NamedTuple):
-    """An answer about one partition; the client's own class lets nobody set its error."""
-
-    topic: str
-    partition: int
-    offset: int
-    error: KafkaError | None
-
-
-class ScriptedConsumer:
-    """A consumer of A.
-
-    Attributes:
-        polls: what the next polls do: call back, or give messages.
-        asked: what the next questions for committed offsets get instead of an answer.
-        stands: the offset that is committed; `error`: why that of A is not known.
-        generation: its metadata.
-    """
-
-    def __init__(self) -> None:
-        self.polls: list[Callable[[ScriptedConsumer], list[Any]]] = []
-        self.asked: list[KafkaError] = []
-        self.stands = 7
-        self.error: KafkaError | None = None
-        self.generation = 1
-        self.sought: list[int] = []
-        self.paused: Places = set()
-        self.consumed = 0
-        self.closed = False
-
-    def subscribe(self, topics: list[str], **callbacks: Callable[..., None]) -> None:
-        self._callbacks = callbacks
-
-    def call_back(self, what: str) -> list[Any]:
-        self._callbacks[what](self, [TopicPartition(*A)])
-        return []
-
-    def consume(self, most: int, seconds: float) -> list[Any]:
-        self.consumed += 1
-        return self.polls.pop(0)(self) if self.polls else []
-
-    def committed(self, places: list[TopicPartition], timeout: float) -> list[Stands]:
-        self._open()
-        if self.asked:
-            raise KafkaException(self.asked.pop(0))
-        return [Stands(each.topic, each.partition, self.stands, self.error) for each in places]
-
-    def seek(self, place: TopicPartition) -> None:
-        self.sought.append(place.offset)
-
-    def consumer_group_metadata(self) -> object:
-        return self.generation
-
-    def assign(self, places: list[TopicPartition]) -> None: ...
-
-    def pause(self, places: list[TopicPartition]) -> None:
-        self.paused |= {(each.topic, each.partition) for each in places}
-
-    def resume(self, places: list[TopicPartition]) -> None:
-        self.paused -= {(each.topic, each.partition) for each in places}
-
-    def commit(self, offsets: list[TopicPartition], asynchronous: bool) -> None:
-        self._open()
-
-    def close(self) -> None:
-        self.closed = True
-
-    def _open(self) -> None:
-        if self.closed:
-            raise RuntimeError("Consumer closed")
 
 
 class Hanging:
@@ -186,24 +105,40 @@ async def test_an_offset_that_nobody_knows_is_not_the_beginning() -> None:
     world = World(patience=0.1)
     await world.poll(assign)
     world.consumer.error = AWAY
-    with pytest.raises(BrokerError, match="rewinding"):
-        for _ in range(100):
+    with pytest.raises(BrokerError, match="where the group stands"):
+        while world.consumer.consumed < 10_000:
             await world.poll(rewinds={A})
     assert world.consumer.sought == []
 
 
-async def test_nothing_is_polled_until_what_was_forgotten_can_be_read_again() -> None:
+async def test_what_was_forgotten_comes_no_more_until_it_can_be_read_again() -> None:
     world = World()
     await world.poll(assign)
     world.consumer.asked = [AWAY, AWAY]
-    before = world.consumer.consumed
     await world.poll(rewinds={A})
-    await world.poll()
-    assert world.consumer.consumed == before and world.consumer.sought == []
-    await world.poll()
-    assert world.consumer.consumed > before and world.consumer.sought == [7]
+    world.member.pause(set())
+    assert world.consumer.paused == {A} and world.consumer.sought == []
+    while not world.consumer.sought:
+        await world.poll()
+        world.member.pause(set())
+    assert world.consumer.paused == set() and world.consumer.sought == [7]
     await world.poll()
     assert world.consumer.sought == [7]
+
+
+async def test_what_cannot_be_read_again_may_be_lost_meanwhile() -> None:
+    """Brokers that do not know us any more say so to every question, until we have joined anew."""
+    world = World()
+    await world.poll(assign)
+    world.consumer.asked = [KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "unknown")] * 1000
+    async with asyncio.timeout(5):
+        await world.poll(rewinds={A})
+        await world.poll(lambda consumer: consumer.call_back("on_lost"))
+        while world.member.assigned:
+            await world.poll()
+    world.consumer.asked = []
+    await world.poll()
+    assert world.consumer.sought == []
 
 
 async def test_what_was_refused_long_ago_does_not_count_after_an_assignment() -> None:
@@ -264,3 +199,19 @@ async def test_nobody_resumes_what_has_no_start_yet() -> None:
     await world.poll()
     world.member.pause(set())
     assert world.consumer.sought == [7] and not world.consumer.paused
+
+
+async def test_what_was_taken_away_and_came_back_within_a_poll_is_read_from_its_start() -> None:
+    """A poll takes two steps: what the first one gave is read again, once the second has both."""
+    world = World()
+    await world.poll(assign)
+    old, new = message(*A, 7), message(*A, 7)
+
+    def again(consumer: ScriptedConsumer) -> list[Any]:
+        consumer.call_back("on_revoke")
+        consumer.call_back("on_assign")
+        return [new]
+
+    world.consumer.polls = [lambda consumer: [old], again]
+    (found,) = await world.member.poll(10, set())
+    assert found is new

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from densefusion.settings import Settings
+from densefusion.settings import Kafka, Settings
 from deploy.kafka.cluster import KafkaCluster, available
 from tests.faults.stream import Stream
 
 PARTITIONS = 4
 _numbers = itertools.count()
+MakeKafka = Callable[..., Kafka]
 MakeStream = Callable[..., Stream]
 
 
@@ -49,15 +50,21 @@ def whole(cluster: KafkaCluster) -> Iterator[KafkaCluster]:
 
 
 @pytest.fixture
-def new_stream(cluster: KafkaCluster, request: pytest.FixtureRequest) -> MakeStream:
-    """Makes streams with topics and groups of their own; further settings of Kafka by name."""
+def new_kafka(cluster: KafkaCluster, request: pytest.FixtureRequest) -> MakeKafka:
+    """Makes settings with topics and groups of their own; further settings of Kafka by name."""
 
-    def make(**kafka: object) -> Stream:
+    def make(**kafka: object) -> Kafka:
         prefix = f"{request.node.originalname.removeprefix('test_')[:40]}-{next(_numbers)}."
         ours = {
             "bootstrap": cluster.bootstrap, "replication": cluster.replication,
             "partitions": PARTITIONS, "prefix": prefix,
         }  # fmt: skip
-        return Stream(Settings().kafka.model_copy(update=ours | kafka)).prepare()
+        return Settings().kafka.model_copy(update=ours | kafka)
 
     return make
+
+
+@pytest.fixture
+def new_stream(new_kafka: MakeKafka) -> MakeStream:
+    """Makes streams, as `new_kafka` does."""
+    return lambda **kafka: Stream(new_kafka(**kafka)).prepare()

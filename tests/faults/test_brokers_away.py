@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.faults.stream import Stream, Watch
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 # By hand, for longer: FAULT_SECONDS=60 pytest tests/faults -m integration
+LEAVING = 30.0  # seconds: the default of Kubernetes
 AWAY = float(os.environ.get("FAULT_SECONDS", "10"))
 
 
@@ -45,6 +47,31 @@ async def survive(
         await member.leave()
 
 
+async def leave(
+    stream: Stream,
+    folder: Path,
+    gone: asyncio.Event,
+    left: asyncio.Event,
+    working: asyncio.Barrier,
+) -> None:
+    """Brokers that are away keep neither one that works nor one that starts from leaving."""
+    with Crew(settings(stream), folder) as crew:
+        early = crew.join("early", work=0.05)
+        stream.put(3000)
+        await until(lambda: len(early.events("done")) > 100, 60, "work", early)
+        await together(working)
+        await gone.wait()
+        late = crew.join("late")
+        await asyncio.sleep(1)
+        started = time.monotonic()
+        for member in (early, late):
+            member.send(signal.SIGTERM)
+        for member in (early, late):
+            assert await member.ended(LEAVING) == 0
+        print(f"left without brokers within {time.monotonic() - started:.1f} s")
+        left.set()
+
+
 async def test_the_brokers_die_in_turn(
     whole: KafkaCluster, new_stream: MakeStream, tmp_path: Path
 ) -> None:
@@ -71,14 +98,19 @@ async def test_the_brokers_die_in_turn(
 async def test_all_brokers_are_away(
     whole: KafkaCluster, new_stream: MakeStream, tmp_path: Path, how: str
 ) -> None:
-    over, working = asyncio.Event(), asyncio.Barrier(1 + len(PROTOCOLS))
+    over, working = asyncio.Event(), asyncio.Barrier(2 + len(PROTOCOLS))
+    gone, left = asyncio.Event(), asyncio.Event()
 
     async def faults() -> None:
         await together(working)
         started = time.monotonic()
         for node in range(3):
             (whole.kill if how == "killed" else whole.freeze)(node)
-        await asyncio.sleep(AWAY)
+        await asyncio.sleep(AWAY / 2)
+        gone.set()
+        await asyncio.sleep(AWAY / 2)
+        async with asyncio.timeout(LEAVING + 10):
+            await left.wait()
         for node in range(3):
             (whole.restart if how == "killed" else whole.thaw)(node)
         await asyncio.to_thread(whole.wait_ready)
@@ -89,6 +121,7 @@ async def test_all_brokers_are_away(
     scenarios = {
         name: survive(each, tmp_path / name, over, working) for name, each in streams.items()
     }
+    scenarios["leaving"] = leave(new_stream(), tmp_path / "leaving", gone, left, working)
     await all_of({"the brokers": faults(), **scenarios})
     for name in streams:
         said = (tmp_path / name / "one.log").read_text("utf-8")
