@@ -46,8 +46,8 @@ class ExpertStage:
         codec: knows the expert's priors.
         prefix: put before every topic's name.
         decode: bytes to pixels, from many threads at once.
-        memory: bytes of pictures, as they came and decoded, that are held at the same time. (A
-            decoder may need as much again for a moment; a picture that is larger is done alone.)
+        memory: bytes of pictures, as they came and decoded, that are held at the same time, with
+            what decoding them takes. (A picture that is larger is done alone.)
         requested: the execution provider that the settings ask for.
         precision: of the expert's model, where it does not say itself.
     """
@@ -167,7 +167,10 @@ class ExpertStage:
         return pixels
 
     def _size(self, width: int, height: int, is_jpeg: bool) -> int:
-        return images.decoded_bytes(width, height, min_side=self._expert.pixels, jpeg=is_jpeg)
+        """Bytes while it is decoded; afterwards there are the pixels alone."""
+        return images.decoded_bytes(
+            width, height, min_side=self._expert.pixels, jpeg=is_jpeg
+        ) + images.working_bytes(width, height, jpeg=is_jpeg)
 
     def _size_of(self, data: bytes) -> int:
         picture = images.open_header(data)

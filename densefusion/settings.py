@@ -103,7 +103,13 @@ class Fetch(BaseModel):
     read_timeout: float = Field(10, gt=0, description="Seconds without a byte.")
     total_timeout: float = Field(30, gt=0, description="Seconds for one try, redirects included.")
     max_bytes: int = Field(32 << 20, ge=1024, description="A longer body is a reject.")
-    max_pixels: int = Field(100_000_000, ge=1, description="A larger picture is a reject.")
+    max_pixels: int = Field(64_000_000, ge=1, description="A larger picture is a reject.")
+    memory: int = Field(
+        256 << 20,
+        ge=1 << 20,
+        description="Bytes of bodies over 1 MiB held at the same time, a worker; as many again of "
+        "pixels while they are looked at. What is larger is taken alone.",
+    )
     max_redirects: int = Field(5, ge=0, description="Followed at the most.")
     attempts: int = Field(3, ge=1, le=10, description="Tries where it may pass.")
     backoff: float = Field(0.5, gt=0, description="Seconds before the second try, then doubling.")

@@ -174,7 +174,7 @@ class ObjectStore:
         digest = hashlib.md5(data, usedforsecurity=False).digest()
         headers = {"Content-MD5": base64.b64encode(digest).decode(), **headers}
         response = self._http.request("PUT", url, body=data, headers=headers)
-        if ("If-Match" in headers and response.status == 404) or response.status in (409, 412):
+        if ("If-Match" in headers and response.status == 404) or response.status == 412:
             raise Conflict(key)
         if response.status != 200:
             raise _Answer(response.status, response.data[:300].decode("utf-8", "replace"))
@@ -230,5 +230,7 @@ def _may_pass(error: BaseException) -> bool:
     if store_access.is_final(error):
         return False
     if isinstance(error, _Answer):
-        return error.status >= 500 or error.status == 429
+        # 409: another conditional write is under way, and S3 says to try again. It may fail yet, so
+        # that there would be nothing to look at.
+        return error.status >= 500 or error.status in (409, 429)
     return isinstance(error, MinioException | urllib3.exceptions.HTTPError | OSError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Awaitable, Callable
 
 from aiohttp import ClientResponse
 
@@ -13,10 +14,17 @@ _INFLATABLE = {"gzip", "x-gzip", "deflate"}
 _REFUSED = {"br", "zstd", "compress", "x-compress", "dcb", "dcz"}
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
 _RAW_DEFLATE = -zlib.MAX_WBITS
+_SMALL = 1 << 20  # bytes; most pictures of the web are smaller, and need not wait for room
 
 
-async def read_body(response: ClientResponse, limit: int) -> bytes:
+async def read_body(
+    response: ClientResponse, limit: int, room: Callable[[int], Awaitable[None]]
+) -> bytes:
     """Read the body as sent, at the most `limit` bytes.
+
+    Args:
+        room: waits until there is room for so many bytes; asked once, before a body that is not
+            small is held, and for all that it may be inflated to.
 
     Raises:
         Rejected: ``too-large`` (as declared, or as it comes), ``empty``.
@@ -25,10 +33,19 @@ async def read_body(response: ClientResponse, limit: int) -> bytes:
     declared = response.content_length
     if declared is not None and declared > limit:
         raise Rejected("too-large", f"Content-Length {declared}, limit {limit} bytes")
+    inflatable = bool(_encodings(response.headers.get("Content-Encoding", "")) & _INFLATABLE)
+    size = limit if declared is None or inflatable else declared
+    has_room = declared is not None and size <= _SMALL
+    if declared is not None and not has_room:
+        await room(size)
+        has_room = True
     body = bytearray()
     async for chunk in response.content.iter_any():
         if len(body) + len(chunk) > limit:
             raise Rejected("too-large", f"more than {limit} bytes")
+        if not has_room and (inflatable or len(body) + len(chunk) > _SMALL):
+            await room(size)
+            has_room = True
         body += chunk
     if not body:
         raise Rejected("empty", f"status {response.status}, no body")
@@ -55,6 +72,10 @@ def decode_body(data: bytes, content_encoding: str, limit: int) -> bytes:
     if len(applied) > 1:
         raise Rejected("content-encoding", f"several: {content_encoding[:80]}")
     return _inflate(data, limit) if applied else data
+
+
+def _encodings(header: str) -> set[str]:
+    return {name.strip() for name in header.lower().split(",")}
 
 
 def _inflate(data: bytes, limit: int) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +14,7 @@ from aiohttp import ClientTimeout, DummyCookieJar, TCPConnector, TraceConfig
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 from yarl import URL
 
+from consumers.byte_budget import ByteBudget
 from consumers.fetch.addresses import AllowList, Hop, current_hop, guarded_socket
 from consumers.fetch.body import read_body
 from consumers.fetch.failures import MayPass, Wait, http_reason, retry_after, translate
@@ -31,6 +34,8 @@ _DNS_TTL = 60  # seconds
 # AVIF is read, but not asked for: it costs ten times a JPEG's decoding.
 _ACCEPT = "image/jpeg,image/png,image/webp,image/*;q=0.8,*/*;q=0.5"
 
+Room = Callable[[int], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Download:
@@ -46,6 +51,7 @@ class HttpClient:
     def __init__(self, options: settings.Fetch) -> None:
         self._options = options
         self._allow = allow_list(options.allow_hosts)
+        self._memory = ByteBudget(options.memory)
         self._resolver = PooledResolver(min(options.concurrency, _DNS_THREADS))
         self._session = aiohttp.ClientSession(
             connector=TCPConnector(
@@ -76,8 +82,11 @@ class HttpClient:
         await self._session.close()
         await self._resolver.close()
 
-    async def get(self, text: str) -> Download:
+    async def get(self, text: str, held: ExitStack) -> Download:
         """Download what a URL leads to.
+
+        Args:
+            held: has the memory that the body takes, to be closed once it is let go.
 
         Raises:
             Rejected: whatever goes wrong with this URL, after its retries.
@@ -91,7 +100,7 @@ class HttpClient:
             reraise=True,
         )
         try:
-            return await retrying(self._attempt, url)
+            return await retrying(self._attempt, url, held)
         except MayPass as reject:
             if reject.reason == "dns" and await self._resolver.lookups.are_broken():
                 raise DependencyError(
@@ -100,24 +109,36 @@ class HttpClient:
                 ) from reject
             raise
 
-    async def _attempt(self, url: URL) -> Download:
+    async def _attempt(self, url: URL, held: ExitStack) -> Download:
         """One try, redirects included, within the total timeout."""
+
+        async def room(size: int) -> None:
+            # As the wait for a connection, this one is ours, and no fault of the server.
+            loop = asyncio.get_running_loop()
+            left = (deadline.when() or loop.time()) - loop.time()
+            deadline.reschedule(None)
+            taken.enter_context(await self._memory.lend(size))
+            deadline.reschedule(loop.time() + left)
+
         try:
-            async with asyncio.timeout(self._options.total_timeout) as deadline:
-                return await self._follow(url, deadline)
+            with ExitStack() as taken:
+                async with asyncio.timeout(self._options.total_timeout) as deadline:
+                    found = await self._follow(url, deadline, room)
+                held.push(taken.pop_all())
+                return found
         except TimeoutError as exc:
             seconds = self._options.total_timeout
             raise MayPass("timeout", f"not done after {seconds:g} s") from exc
 
-    async def _follow(self, url: URL, deadline: asyncio.Timeout) -> Download:
+    async def _follow(self, url: URL, deadline: asyncio.Timeout, room: Room) -> Download:
         for _ in range(self._options.max_redirects + 1):
-            answer = await self._hop(url, deadline)
+            answer = await self._hop(url, deadline, room)
             if isinstance(answer, Download):
                 return answer
             url = answer
         raise Rejected("too-many-redirects", f"more than {self._options.max_redirects}")
 
-    async def _hop(self, url: URL, deadline: asyncio.Timeout) -> Download | URL:
+    async def _hop(self, url: URL, deadline: asyncio.Timeout, room: Room) -> Download | URL:
         """One request: its body, or where it redirects to."""
         hop = Hop(allowed=self._allow.allows(url.raw_host or "", url.port or 0))
         token = current_hop.set(hop)
@@ -125,7 +146,7 @@ class HttpClient:
             async with self._session.get(
                 url, allow_redirects=False, trace_request_ctx=deadline
             ) as response:
-                return await self._answer(response, url)
+                return await self._answer(response, url, room)
         except Rejected:
             raise
         except Exception as exc:
@@ -133,7 +154,9 @@ class HttpClient:
         finally:
             current_hop.reset(token)
 
-    async def _answer(self, response: aiohttp.ClientResponse, url: URL) -> Download | URL:
+    async def _answer(
+        self, response: aiohttp.ClientResponse, url: URL, room: Room
+    ) -> Download | URL:
         status = response.status
         if status in _REDIRECTS and "Location" in response.headers:
             return parse_url(response.headers["Location"], base=url)
@@ -148,7 +171,7 @@ class HttpClient:
             asked := opted_out(response.headers, self._options.user_agent)
         ):
             raise Rejected("opt-out", f"X-Robots-Tag: {asked}")
-        data = await read_body(response, self._options.max_bytes)
+        data = await read_body(response, self._options.max_bytes, room)
         return Download(data, response.headers.get("Content-Encoding", ""))
 
 

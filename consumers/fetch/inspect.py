@@ -5,8 +5,9 @@ Blocking and CPU-bound: call it on a thread. Pillow and zlib let go of the GIL w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from consumers.fetch.embedded import read_embedded
 from consumers.fetch.formats import MIME, check_jpeg_scans, check_png, why_unreadable
 from consumers.fetch.phash import SIDE, phash
 from consumers.stage import Rejected
+from engines.header import HeaderReader, TooManyReads
+from engines.images import working_bytes
 
 _OPENED = [name for name in MIME if name in Image.OPEN]  # MPO is opened as JPEG
 _ORIENTATION_TAG = 0x0112  # EXIF 2.32, table 4
@@ -42,7 +45,12 @@ _UPRIGHT = {
     8: Transpose.ROTATE_90,
 }
 _SIDEWAYS = {5, 6, 7, 8}
-_BOMBS = (Image.DecompressionBombError, Image.DecompressionBombWarning, MemoryError)
+_BOMBS = (
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    MemoryError,
+    TooManyReads,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,19 @@ class Inspected:
     embedded: dict[str, str]
 
 
-def inspect(data: bytes, *, max_pixels: int, min_short_edge: int) -> Inspected:
+def inspect(
+    data: bytes,
+    *,
+    max_pixels: int,
+    min_short_edge: int,
+    room: Callable[[int], AbstractContextManager[object]] = nullcontext,
+) -> Inspected:
     """Decode an image as far as it takes to know that it is whole, and describe it.
 
     Of an animation the first frame is decoded. The bounds are checked from the header, before.
+
+    Args:
+        room: waits until so many bytes may be used, and says when they are no longer.
 
     Raises:
         Rejected: ``not-an-image``, ``unsupported-format``, ``decompression-bomb``, ``too-small``,
@@ -76,29 +93,40 @@ def inspect(data: bytes, *, max_pixels: int, min_short_edge: int) -> Inspected:
                 raise Rejected("decompression-bomb", f"{width}x{height}, limit {max_pixels} pixels")
             if min(width, height) < min_short_edge:
                 raise Rejected("too-small", f"{width}x{height}, short edge under {min_short_edge}")
-            mime = MIME[image.format or ""]
-            _decode(image, data, max_pixels)
-            # After decoding: PNG may hold EXIF behind the pixels, and TIFF turns itself upright.
-            orientation = _orientation(image)
-            if image.format == "TIFF":
-                width, height = image.size
-            if orientation in _SIDEWAYS:
-                width, height = height, width
-            small = _luminance(image)
-            if orientation in _UPRIGHT:
-                small = small.transpose(_UPRIGHT[orientation])
-            return Inspected(width, height, mime, phash(np.asarray(small)), read_embedded(image))
+            with room(working_bytes(width, height, jpeg=image.format in ("JPEG", "MPO"))):
+                found = _inspected(image, data, max_pixels)
+                image.close()  # its pixels
+            return found
     except _BOMBS as exc:
         raise Rejected("decompression-bomb", str(exc) or "out of memory") from exc
 
 
+def _inspected(image: Image.Image, data: bytes, max_pixels: int) -> Inspected:
+    width, height = image.size
+    mime = MIME[image.format or ""]
+    _decode(image, data, max_pixels)
+    # After decoding: PNG may hold EXIF behind the pixels, and TIFF turns itself upright.
+    orientation = _orientation(image)
+    if image.format == "TIFF":
+        width, height = image.size
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    small = _luminance(image)
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    return Inspected(width, height, mime, phash(np.asarray(small)), read_embedded(image))
+
+
 def _open(data: bytes) -> Image.Image:
+    reader = HeaderReader(data)
     try:
-        return Image.open(BytesIO(data), formats=_OPENED)
+        image = Image.open(reader, formats=_OPENED)
     except _BOMBS:
         raise
     except Exception as exc:
         raise why_unreadable(data) from exc
+    reader.opened()
+    return image
 
 
 def _decode(image: Image.Image, data: bytes, max_pixels: int) -> None:
@@ -130,7 +158,8 @@ def _luminance(image: Image.Image) -> Image.Image:
     """The decoded image at 32x32, one channel; transparency over white."""
     size = (SIDE, SIDE)
     if image.has_transparency_data:
-        rgba = image.convert("RGBA").resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+        rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+        rgba = rgba.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
         page = Image.new("RGBA", size, "white")
         return Image.alpha_composite(page, rgba).convert("L")
     if image.mode.startswith(("I", "F")):  # more than 8 bits: the hash is free of scale

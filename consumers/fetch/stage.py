@@ -36,9 +36,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -49,9 +49,11 @@ from consumers.fetch.fetch_metrics import Attempt, fetching, inspecting
 from consumers.fetch.http import Download, HttpClient
 from consumers.fetch.inspect import Inspected, inspect
 from consumers.fetch.recent import Recent
+from consumers.fetch.room import Room
 from consumers.stage import Emit, Record, Rejected
 from densefusion import tracing
 from densefusion.settings import Fetch as Settings
+from engines.cores import usable_cores
 from schemas.names import MALFORMED
 
 _RECENT_IDS = 65_536
@@ -78,6 +80,7 @@ class Fetch:
         self._settings = settings
         self._store = store
         self._stored = Recent(_RECENT_IDS)
+        self._pixels = Room(settings.memory)
         self._client: HttpClient | None = None
         self._decoders: ThreadPoolExecutor | None = None
 
@@ -85,7 +88,7 @@ class Fetch:
         self._client = HttpClient(self._settings)
         # Pillow has one limit a process, checked while it opens; ours is checked right after.
         Image.MAX_IMAGE_PIXELS = self._settings.max_pixels
-        self._decoders = ThreadPoolExecutor(_usable_cores(), thread_name_prefix="inspect")
+        self._decoders = ThreadPoolExecutor(usable_cores(), thread_name_prefix="inspect")
 
     async def close(self) -> None:
         if self._client is not None:
@@ -103,12 +106,16 @@ class Fetch:
             Rejected: see the table above.
             DependencyError: the object store does not answer, or no name server does.
         """
+        with ExitStack() as held:
+            return await self._process(record, held)
+
+    async def _process(self, record: Record, held: ExitStack) -> Sequence[Emit]:
         source = record.value
         if (malformed := source["extra"].get(MALFORMED)) is not None:
             raise Rejected("malformed-url", malformed[:_MAX_DETAIL])
         try:
             with fetching(source["url"]) as attempt:
-                data, image_id, image = await self._image(source["url"], attempt)
+                data, image_id, image = await self._image(source["url"], attempt, held)
         except Rejected as reject:
             # Servers' words are in it: lone surrogates could not be encoded as Avro.
             reject.detail = reject.detail.encode("ascii", "backslashreplace").decode()[:_MAX_DETAIL]
@@ -137,10 +144,12 @@ class Fetch:
         }
         return [Emit("fetched", image_id, value, "Image")]
 
-    async def _image(self, url: str, attempt: Attempt) -> tuple[bytes, str, Inspected]:
+    async def _image(
+        self, url: str, attempt: Attempt, held: ExitStack
+    ) -> tuple[bytes, str, Inspected]:
         assert self._client is not None, "open() first"
         with tracing.child("GET", {"http.request.method": "GET"}, client=True):
-            download = await self._client.get(url)
+            download = await self._client.get(url, held)
         attempt.downloaded(len(download.data))
         loop = asyncio.get_running_loop()
         with tracing.child("inspect"):
@@ -152,12 +161,9 @@ class Fetch:
         with inspecting():
             data = decode_body(download.data, download.content_encoding, settings.max_bytes)
             image = inspect(
-                data, max_pixels=settings.max_pixels, min_short_edge=settings.min_short_edge
+                data,
+                max_pixels=settings.max_pixels,
+                min_short_edge=settings.min_short_edge,
+                room=self._pixels,
             )
         return data, hashlib.sha256(data).hexdigest(), image
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

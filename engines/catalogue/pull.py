@@ -6,6 +6,7 @@ SHA-256 is right. Source: RFC 9110, 14 (range requests) and 13.1.5 (If-Range).
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from engines.manifest import sha256
 
 HUGGING_FACE = "https://huggingface.co"
 _BLOCK = 1 << 18
+_TAG = ".etag"
 _PARTIAL, _OK, _UNSATISFIABLE = 206, 200, 416
 Progress = Callable[[str, int, int | None], None]
 """Called with a file's name, the bytes that are there, and how many there will be."""
@@ -67,23 +69,31 @@ def _fetch(
     progress: Progress | None,
     token: str | None,
 ) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, tag = path.with_name(path.name + ".part"), path.with_name(path.name + ".etag")
+    part, tag = path.with_name(path.name + ".part"), path.with_name(path.name + _TAG)
 
     def told(at: int, of: int | None) -> None:
         if progress is not None:
             progress(path.name, at, of)
 
     try:
-        _download(http, url, part, tag, told, token)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("ab") as held:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _download(http, url, part, tag, told, token)
+            _keep(url, part, path, digest)
+    except BlockingIOError as error:
+        raise EngineError(f"{path}: another process fetches it; run it again after that") from error
     except (urllib3.exceptions.HTTPError, OSError) as error:
         raise EngineError(f"{url}: {error}; run it again, it goes on where it broke off") from error
+
+
+def _keep(url: str, part: Path, path: Path, digest: str | None) -> None:
+    """Put a file that is whole in its place, or throw it away. Raises `EngineError`."""
+    path.with_name(path.name + _TAG).unlink(missing_ok=True)
     if digest is not None and (found := sha256(part)) != digest:
         part.unlink()
-        tag.unlink(missing_ok=True)
         raise EngineError(f"{url}: SHA-256 is {found}, the catalogue says {digest}; thrown away")
     part.replace(path)
-    tag.unlink(missing_ok=True)
 
 
 def _download(

@@ -16,6 +16,8 @@ from engines.full.card import Picture
 
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
+_LONGEST = 4096  # pixels of a side; its square takes 200 MB
+
 
 def prepare(pixels: np.ndarray, how: Picture) -> np.ndarray:
     """H x W x 3 RGB uint8 to `how.height` x `how.width` x 3 uint8."""
@@ -45,10 +47,15 @@ def _square(pixels: np.ndarray, side: int) -> np.ndarray:
     """OWLv2's: black to the right and below, a Gaussian against aliasing, bilinear.
 
     Source: scikit-image's `resize` with its defaults, on which OWLv2 was trained. Rounded to
-    uint8, which moves a value by half a step of 255 at the most.
+    uint8, which moves a value by half a step of 255 at the most. What is longer than `_LONGEST` is
+    reduced by area first: the square of a strip of 448 x 65,000 pixels would take 50 GB.
     """
     height, width = pixels.shape[:2]
     whole = max(height, width)
+    if whole > _LONGEST:
+        height, width = (max(1, round(each * _LONGEST / whole)) for each in (height, width))
+        pixels = np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
+        whole = _LONGEST
     padded = np.zeros((whole, whole, 3), np.float32)
     padded[:height, :width] = pixels
     sigma = (whole / side - 1) / 2

@@ -20,6 +20,7 @@ from tests.consumers.test_expert_stage import RecordingExpert
 
 SIDE = 100
 PICTURE = SIDE * SIDE * 3  # bytes, decoded
+DECODING = PICTURE + images.working_bytes(SIDE, SIDE, jpeg=False) + 600  # at the most
 
 
 class Gated(RecordingExpert):
@@ -84,7 +85,7 @@ async def statuses(stage: ExpertStage, expert: Gated, values: list[dict[str, Any
 
 async def test_pictures_in_memory_are_bounded_and_no_more_are_fetched() -> None:
     expert, store = Gated(), CountingStore()
-    stage = make_stage(expert, store, 3 * (PICTURE + 300))
+    stage = make_stage(expert, store, 2 * PICTURE + DECODING)
     tasks = [asyncio.create_task(stage.process(record(an_image(n)))) for n in range(12)]
     await asyncio.sleep(0.2)
     assert expert.held == len(store.gets) == 3
@@ -96,7 +97,7 @@ async def test_pictures_in_memory_are_bounded_and_no_more_are_fetched() -> None:
 
 async def test_what_is_prepared_takes_less() -> None:
     expert = Halving()
-    stage = make_stage(expert, CountingStore(), 2 * (PICTURE + 300))
+    stage = make_stage(expert, CountingStore(), PICTURE + DECODING)
     assert set(await statuses(stage, expert, [an_image(n) for n in range(12)])) == {"ok"}
     assert expert.at_once >= 4
     assert expert.prepared_in.startswith("decode")
@@ -119,7 +120,7 @@ async def test_a_picture_larger_than_the_bound_is_done_alone() -> None:
 
 async def test_who_follows_a_prior_is_bounded_too() -> None:
     expert = Gated(follows="priors.ocr")
-    stage = make_stage(expert, CountingStore(), 2 * (PICTURE + 600))
+    stage = make_stage(expert, CountingStore(), PICTURE + DECODING)
     values = [prior("ocr", str(n)) for n in range(6)]
     assert set(await statuses(stage, expert, values)) == {"ok"}
     assert expert.at_once == 2

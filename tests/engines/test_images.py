@@ -166,6 +166,13 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
         decode(data[:start] + scan * 200 + data[-2:])
 
 
+@pytest.mark.parametrize("filler", [b"\xff\xe9\x00\x02", b"\xff"], ids=["segments", "padding"])
+def test_a_header_of_endless_parts_is_refused(filler: bytes) -> None:
+    with pytest.raises(ImageError, match="TooManyReads"):
+        decode(CAT[:2] + filler * 200_000 + CAT[2:])
+    assert decode(CAT[:2] + filler * 1000 + CAT[2:]).shape == decode(CAT).shape
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     format=st.sampled_from(FORMATS),

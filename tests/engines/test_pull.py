@@ -93,6 +93,23 @@ def test_all_of_it_was_there_already(hub: RangeServer, tmp_path: Path) -> None:
     assert path.read_bytes() == DATA
 
 
+def test_two_that_fetch_the_same_do_not_mix(hub: RangeServer, tmp_path: Path) -> None:
+    """Two init containers on one volume; where no hash is known, nothing else would tell."""
+    refused: list[str] = []
+
+    def beside(*_: object) -> None:
+        if not refused:
+            with pytest.raises(EngineError, match="another process") as raised:
+                pull(model(hub, None), tmp_path)
+            refused.append(str(raised.value))
+
+    (path,) = pull(model(hub, None), tmp_path, beside)
+    assert refused
+    assert path.read_bytes() == DATA
+    assert pull(model(hub, None), tmp_path) == [path]
+    assert len(hub.requests) == 1
+
+
 def test_a_wrong_hash_is_thrown_away(hub: RangeServer, tmp_path: Path) -> None:
     hub.files[PATH] = b"<html>login</html>"
     with pytest.raises(EngineError, match=f"the catalogue says {GOOD}; thrown away"):
@@ -124,6 +141,12 @@ def test_what_is_not_there_is_said(hub: RangeServer, tmp_path: Path) -> None:
     hub.files.clear()
     with pytest.raises(EngineError, match="HTTP 404"):
         pull(model(hub), tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_said(hub: RangeServer, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineError, match="file"):
+        pull(model(hub), tmp_path / "file")
 
 
 def test_mirror_and_token(

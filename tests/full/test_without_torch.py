@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -129,3 +130,15 @@ def test_pictures_keep_their_shape_or_not_as_asked() -> None:
     marked[:, :8] = 0
     cropped = prepare(marked, Picture(10, 10, "crop", "bilinear", 10))
     assert cropped.shape == (10, 10, 3) and cropped.all()
+
+
+def test_a_strip_is_prepared_in_little_memory() -> None:
+    strip = np.zeros((20, 9000, 3), np.uint8)
+    strip[:, 4500:] = 200
+    tracemalloc.start()
+    square = prepare(strip, Picture(90, 90, "square", "bilinear"))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 500e6  # its square alone would be 972 MB
+    assert square[0, :44].max() == 0 and square[0, 47:].min() > 30
+    assert not square[3:].any()

@@ -98,5 +98,12 @@ def jpeg_scan_bomb(scans: int = 2000) -> bytes:
 
 
 @functools.cache
+def jpeg_header_bomb(filler: bytes, size: int = 1 << 20) -> bytes:
+    """A JPEG with `filler` again and again in front of its picture."""
+    data = photo(0)
+    return data[:2] + filler * (size // len(filler)) + data[2:]
+
+
+@functools.cache
 def gzip_bomb(size: int = 64 << 20) -> bytes:
     return gzip.compress(bytes(size), 9)

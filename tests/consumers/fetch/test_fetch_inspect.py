@@ -187,3 +187,18 @@ def test_phash_stays_when_a_picture_is_scaled_and_recoded() -> None:
     large = pictures.encode(picture, "JPEG", quality=95)
     assert distance(look(small).phash, look(large).phash) <= 4
     assert distance(look(large).phash, look(pictures.photo(96)).phash) > 10
+
+
+@pytest.mark.parametrize(
+    "filler",
+    [b"\xff\xe9\x00\x02", b"\xff\xfe\x00\x02", b"\xff"],
+    ids=["segments", "comments", "padding"],
+)
+def test_a_header_of_endless_parts_is_a_bomb(filler: bytes) -> None:
+    assert why(pictures.jpeg_header_bomb(filler)) == "decompression-bomb"
+    assert look(pictures.jpeg_header_bomb(filler, 1 << 10)).width == 640
+
+
+def test_a_header_of_large_segments_is_none() -> None:
+    segment = b"\xff\xe9\xff\xff" + bytes(65_533)
+    assert look(pictures.jpeg_header_bomb(segment, 32 << 20)).width == 640
