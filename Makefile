@@ -42,11 +42,11 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv --without-pip $(VENV)
 
+# pip too: whoever activates the environment installs extras and experts' packages.
 $(VENV)/local.stamp: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -c constraints.txt -e '.[local]'
+	$(INSTALL) -c constraints.txt -e '.[local]' pip
 	@touch $@
 
-# pip too, since a test installs an expert's package.
 $(VENV)/dev.stamp: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -c constraints.txt -e '.[dev]' pip
 	@touch $@ $(VENV)/local.stamp

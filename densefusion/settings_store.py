@@ -39,6 +39,8 @@ class Store(BaseModel):
                 secret_key=(self.secret_key, self.secret_key_file),
             ),
         ]
+        if "/" in (self.endpoint or ""):
+            faults.append("endpoint is host:port, without http:// (secure says whether TLS)")
         if self.ca is not None and not self.secure:
             faults.append("ca is for TLS, but secure is false")
         if faults:

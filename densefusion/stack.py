@@ -207,16 +207,24 @@ class EmbeddedStack:
         command = [*without_foreign(self._aws()), program, "mini", *flags]
         server = Server("object store", command, self._aws(), log)
         self._servers.append(server)
+        http = urllib3.PoolManager(timeout=2.0, retries=False)
         client = Minio(
             self.s3, self.access_key, self.secret_key, secure=False, region=_REGION,
-            http_client=urllib3.PoolManager(timeout=2.0, retries=False),
+            http_client=http,
         )  # fmt: skip
+        topology = f"http://127.0.0.1:{ports['master']}/dir/status"
 
         def ready() -> bool:
             try:
+                # S3 answers before the volumes have reported, and then fails every object.
+                if not http.request("GET", topology).json()["Topology"]["Max"]:
+                    return False
                 if not client.bucket_exists(_BROKER_BUCKET):
                     client.make_bucket(_BROKER_BUCKET)
-            except (MinioException, urllib3.exceptions.HTTPError, OSError):
+            except (
+                MinioException, urllib3.exceptions.HTTPError, OSError,
+                ValueError, LookupError, TypeError,
+            ):  # fmt: skip
                 return False
             return True
 

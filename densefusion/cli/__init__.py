@@ -12,6 +12,14 @@ from densefusion.cli.app import app
 from densefusion.errors import DenseFusionError, exit_code
 
 _LINGER_SECONDS = 1.0
+# Of a path that the user has named, most likely.
+_PATHS = (
+    FileExistsError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
+    PermissionError,
+)
 
 
 def main() -> None:
@@ -50,6 +58,11 @@ def _run() -> int:
     except DenseFusionError as error:
         print(f"densefusion: {error}", file=sys.stderr)
         return exit_code(error)
+    except _PATHS as error:
+        if error.filename is None:
+            raise
+        print(f"densefusion: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("densefusion: interrupted", file=sys.stderr)
         return 130

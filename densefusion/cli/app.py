@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from densefusion import __version__
@@ -13,12 +15,14 @@ from densefusion.errors import SettingsError
 from densefusion.logs import set_up
 from densefusion.redact import secrets
 from densefusion.settings import Settings
+from densefusion.settings_names import strangers
 
 app = typer.Typer(
     name="densefusion",
     help="Image URLs in, hyper-detailed captions out: DenseFusion as a stream on Kafka.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # in "rich" a [default: ...] of ours would be markup, and vanish
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -51,8 +55,11 @@ def load(data_dir: Path | None = None, **changes: dict[str, Any]) -> Settings:
         changes: for a part of the settings, the fields to change; None leaves one as it is.
 
     Raises:
-        SettingsError: one does not hold; the message names the variable.
+        SettingsError: one does not hold, or there is none of the name; the message names the
+            variable.
     """
+    if wrong := strangers([*os.environ, *dotenv_values(".env")]):
+        raise SettingsError("; ".join(wrong))
     try:
         settings = Settings()
         if data_dir is not None:

@@ -116,7 +116,8 @@ def export(
 
     def one(each: Model) -> dict[str, Any]:
         if each.export is None or not isinstance(each.source, Hub):
-            return {"file": str(expected(each)), "note": "comes as ONNX"}
+            note = "comes as ONNX" + ("" if expected(each).is_file() else "; not pulled yet")
+            return {"file": str(expected(each)), "note": note}
         target = expected(each)
         if target.is_file() and not again:
             return {"file": str(target), "note": "is there"}
@@ -170,7 +171,7 @@ def build(
         asked, where = precision or experts.precision, provider or experts.provider
         shared = experts.share_engines if share is None else share
         reached = connected(settings) if shared else settings
-        cache = engine_cache(reached, on_mismatch="rebuild", share=shared)
+        cache = engine_cache(reached, on_mismatch="rebuild", share=shared, offer_found=True)
         models = ModelStore(ObjectStore(reached.store)) if shared else None
         set_remote(models)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from typing import Annotated
 
 import typer
@@ -46,13 +48,12 @@ def show(
     elif markdown:
         print(as_markdown(rows), end="")
     else:
-        from rich.console import Console
-        from rich.table import Table
-
-        shown = Table("metric", "type", "labels", "", box=None, pad_edge=False)
+        width = min(100, shutil.get_terminal_size().columns)
         for row in rows:
-            shown.add_row(row["name"], row["type"], row["labels"], row["meaning"])
-        Console().print(shown)
+            labels = f"  {{{row['labels']}}}" if row["labels"] else ""
+            print(f"{row['name']}  {row['type']}{labels}")
+            print(textwrap.fill(row["meaning"], width, initial_indent="    ",
+                                subsequent_indent="    "))  # fmt: skip
 
 
 def table() -> list[dict[str, str]]:

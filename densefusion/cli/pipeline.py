@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -57,10 +58,11 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
         durable: whether the embedded broker's topics survive.
         workers: processes of a stage, where it is not the default; 0 for none.
     """
-    from consumers.roster import default_workers, make_topics, stage_names
+    from consumers.roster import default_workers, make_topics, registered, stage_names
     from densefusion.store import ObjectStore
     from densefusion.topics import all_topics
 
+    registered(settings.experts.roster)  # a wrong name is told before anything starts
     names = stage_names(settings)
     unknown = sorted(set(workers) - set(names))
     if unknown:
@@ -68,6 +70,7 @@ def pipeline(settings: Settings, workers: dict[str, int], *, durable: bool) -> I
     with ExitStack() as stack:
         embedded = None
         if not is_external(settings):
+            print(f"starting a broker and an object store on {settings.data_dir}", file=sys.stderr)
             embedded = stack.enter_context(
                 EmbeddedStack(settings.data_dir, bucket=settings.store.bucket, durable=durable)
             )

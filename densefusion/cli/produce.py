@@ -110,7 +110,9 @@ def produce(
         print(f"published {total:,} rows")
         serving = [f"127.0.0.1:{each.server.port}" for each in found if each.server is not None]
         if serving:
-            print(f"serving images at {', '.join(serving)} until Ctrl-C", flush=True)
+            hosts = " ".join(f"--allow-host {each}" for each in serving)
+            print(f"serving images at {', '.join(serving)} until Ctrl-C; fetch reaches them where "
+                  f"it was started with `densefusion up {hosts}`", flush=True)  # fmt: skip
             stop = threading.Event()
             stop_on_signals(stop)
             stop.wait()

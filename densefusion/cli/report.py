@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from rich.console import Console
+import rich.live
+from rich.console import Console, Group
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from densefusion import topics
 
@@ -28,22 +30,19 @@ class Live:
         self._urls = urls
         self._roster = list(roster)
         self._console = Console(stderr=True)
-        self._bar: Progress | None = None
+        self._live: rich.live.Live | None = None
         self._said = time.monotonic()
         if self._console.is_terminal:
             self._bar = Progress(
-                TextColumn("captioning"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeElapsedColumn(),
-                TextColumn("{task.fields[stages]}"),
-                console=self._console,
+                TextColumn("captioning"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
             )
-            self._task = self._bar.add_task("", total=urls, stages="")
+            self._task = self._bar.add_task("", total=urls)
+            self._stages = Text(style="dim")  # a line below: beside the bar 80 columns are too few
+            self._live = rich.live.Live(Group(self._bar, self._stages), console=self._console)
 
     def __enter__(self) -> Live:
-        if self._bar is not None:
-            self._bar.start()
+        if self._live is not None:
+            self._live.start()
         return self
 
     def __exit__(
@@ -52,14 +51,15 @@ class Live:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        if self._live is not None:
+            self._live.stop()
 
     def show(self, counts: Counts) -> None:
         stages = " ".join(f"{name} {counts.seen[topics.priors(name)]}" for name in self._roster)
         stages = f"fetched {counts.seen[topics.FETCHED]} {stages} rejects {counts.rejects}"
-        if self._bar is not None:
-            self._bar.update(self._task, completed=counts.ended, stages=stages)
+        if self._live is not None:
+            self._bar.update(self._task, completed=counts.ended)
+            self._stages.plain = stages
         elif time.monotonic() - self._said >= _LINE_SECONDS:
             self._said = time.monotonic()
             print(f"{counts.ended}/{self._urls} ended: captions {counts.captions}, {stages}",

@@ -71,6 +71,7 @@ def run(
     from densefusion.cli.pipeline import counts, pipeline
     from densefusion.cli.produce import close, opened
     from densefusion.cli.report import print_result
+    from densefusion.cli.signals import stop_on_signals
 
     found = opened(sources, kind, url_column, alt_column, page_column)
     try:
@@ -78,6 +79,7 @@ def run(
         served = [f"127.0.0.1:{each.server.port}" for each in found if each.server is not None]
         settings.fetch.allow_hosts = [*settings.fetch.allow_hosts, *(allow_host or []), *served]
         stop = threading.Event()
+        stop_on_signals(stop, at_once=True)
         with pipeline(settings, counts(workers or []), durable=False) as running:
             result = _follow(running, found, stop, out)
     finally:

@@ -115,7 +115,8 @@ def _metrics(
     if prometheus is not None:
         if not prometheus.startswith(("http://", "https://")):
             raise SettingsError(f"--prometheus {prometheus}: not an http(s) URL")
-        return PrometheusServer(prometheus), prometheus
+        server = PrometheusServer(prometheus)
+        return server, server.url
     file = targets or settings.data_dir / TARGETS
     if targets is not None and not file.exists():
         raise SettingsError(f"--targets {file}: no such file")

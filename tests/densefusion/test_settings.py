@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis
 from hypothesis import strategies as st
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from densefusion.cli.settings import settings as print_settings
 from densefusion.settings import (
     Caption,
     Dataset,
@@ -172,3 +173,22 @@ def test_sections_are_not_shared_between_settings() -> None:
     one.kafka.options["a"] = "b"
     assert "extra" not in Settings().experts.roster
     assert Settings().kafka.options == {}
+
+
+def test_no_secret_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    hidden = {
+        "CAPTION__API_KEY": "hunter1",
+        "CAPTION__BASE_URL": "http://ann:hunter2@models/v1",
+        "KAFKA__SCHEMA_REGISTRY": "https://ann:hunter3@registry",
+        "KAFKA__OPTIONS": '{"sasl.password": "hunter4"}',
+        "STORE__SECRET_KEY": "hunter5",
+    }
+    for name, value in hidden.items():
+        monkeypatch.setenv(f"DENSEFUSION_{name}", value)
+    print_settings()
+    printed = capsys.readouterr().out
+    assert "DENSEFUSION_CAPTION__BASE_URL=http://***@models/v1" in printed
+    assert "hunter" not in printed

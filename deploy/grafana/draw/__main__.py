@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+if importlib.util.find_spec("matplotlib") is None:
+    sys.exit('drawing needs matplotlib: pip install -e ".[dashboards]"')
 
 from deploy.grafana import DASHBOARDS
 from deploy.grafana.draw.sheet import draw, write
