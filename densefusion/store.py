@@ -108,6 +108,27 @@ class ObjectStore:
         """
         return await self._call(self._put_if, key, data, etag)
 
+    async def reach(self) -> None:
+        """Ask for an object that is not there: a wrong setting is told before there is work.
+
+        A right that we lack is told with the work that needs it: no stage may read everything.
+
+        Raises:
+            StoreError: the store does not let us in, has no such bucket, or is away, for longer
+                than the retries last.
+        """
+
+        def get(key: str) -> None:
+            try:
+                self._get(key)
+            except Missing:
+                pass
+            except S3Error as error:
+                if error.code != "AccessDenied":
+                    raise
+
+        await self._call(get, "nothing")
+
     def make_bucket(self) -> None:
         """Make the bucket if it is not there."""
 

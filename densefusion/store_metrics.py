@@ -14,6 +14,7 @@ from densefusion import metrics
 
 _OPERATIONS = {
     "_get": "get",
+    "get": "get",
     "_put": "put",
     "_put_if": "put",
     "make": "head",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from consumers.worker import Worker
     from densefusion.health import Health
     from densefusion.settings import Settings
+    from densefusion.store import ObjectStore
 
 log = logging.getLogger("densefusion.worker")
 
@@ -64,7 +65,7 @@ def worker(
             if health is not None:
                 health.workers = [each.pulse for each in workers]
                 health.checks = {"store": roster.store.failing}
-            asyncio.run(_run(workers))
+            asyncio.run(_run(workers, roster.store))
         except EngineError as error:
             raise SettingsError(str(error)) from error
         finally:
@@ -107,7 +108,7 @@ def _slot(settings: Settings, stage: str) -> str:
     return slot.name
 
 
-async def _run(workers: list[Worker]) -> None:
+async def _run(workers: list[Worker], store: ObjectStore) -> None:
     def stop() -> None:
         for each in workers:
             each.stop()
@@ -121,8 +122,19 @@ async def _run(workers: list[Worker]) -> None:
             await one.run()
         finally:
             stop()  # one that fails takes the others with it, in order
+            reached.cancel()
 
-    results = await asyncio.gather(*(run(one) for one in workers), return_exceptions=True)
+    async def reach() -> None:
+        try:
+            await store.reach()
+        except DenseFusionError:
+            stop()
+            raise
+
+    reached = asyncio.create_task(reach())
+    results = await asyncio.gather(*(run(one) for one in workers), reached, return_exceptions=True)
     for result in results:
+        if isinstance(result, asyncio.CancelledError):  # we left while the store was away
+            continue
         if isinstance(result, BaseException):
             raise result

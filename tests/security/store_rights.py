@@ -52,6 +52,7 @@ def check(admin: ObjectStore, of_user: Store, needs: Needs) -> None:
         for name in ("a", "gone"):
             admin.write(f"{folder}/{name}", b"")
     try:
+        asyncio.run(user.reach())  # whatever they may not
         assert _where(lambda at: user.write(f"{at}/b", b"")) == needs.writes
         assert _where(lambda at: user.read(f"{at}/a")) == needs.reads
         assert _where(lambda at: user.delete(f"{at}/gone")) == needs.deletes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,7 @@ def test_who_is_not_let_in_is_told_why_at_once(s3: SecureS3, tmp_path: Path, cas
         "read": lambda: store.read("images/a"),
         "write": lambda: store.write("images/a", b""),
         "keys": lambda: list(store.keys("images/")),
+        "reach": lambda: asyncio.run(store.reach()),
     }
     for name, call in calls.items():
         began = time.monotonic()
@@ -58,6 +60,13 @@ def test_who_is_not_let_in_is_told_why_at_once(s3: SecureS3, tmp_path: Path, cas
             call()
         assert time.monotonic() - began < 5, name
         assert "\n" not in str(refused.value) and s3.endpoint.split(":")[1] in str(refused.value)
+    store.close()
+
+
+async def test_a_bucket_that_is_not_there_is_told(s3: SecureS3) -> None:
+    store = ObjectStore(s3.settings(bucket="elsewhere", retry_for=0.5))
+    with pytest.raises(StoreError, match=r"NoSuchBucket.*__BUCKET"):
+        await store.reach()
     store.close()
 
 

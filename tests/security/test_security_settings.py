@@ -144,6 +144,11 @@ def test_what_files_hold_is_kept_out_of_logs(file: Path) -> None:
     assert "from-the-file" not in hide("sasl.password=x from-the-file")
 
 
+def test_what_a_store_says_of_a_signature_is_no_secret() -> None:
+    said = "SignatureDoesNotMatch: The request signature we calculated does not match"
+    assert Redact(())(said) == said
+
+
 def test_the_command_line_masks_them_and_says_what_is_wrong(file: Path) -> None:
     def run(**variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
