@@ -55,7 +55,7 @@ class OnnxSession:
         cache: Cache,
         device: int,
     ) -> None:
-        chain = _available(provider, allow_fallback)
+        chain = available(provider, allow_fallback)
         what = str(model) if isinstance(model, Path) else "model"
         source = str(model) if isinstance(model, Path) else model
         options: dict[str, Mapping[str, Any]] = {}
@@ -174,7 +174,7 @@ def _bucket(contract: Model, feeds: Mapping[str, np.ndarray]) -> int:
     return min((size for size in contract.buckets if size >= rows > 0), default=0)
 
 
-def _available(provider: str, allow_fallback: bool) -> list[str]:
+def available(provider: str, allow_fallback: bool = False) -> list[str]:
     """The providers to ask onnxruntime for, checked against what this build of it has."""
     chain = _CHAINS[provider]
     built_in = ort.get_available_providers()

@@ -14,16 +14,25 @@ from engines.catalogue import Model
 from engines.cores import usable_cores
 from engines.errors import EngineError
 from engines.manifest import Precision
-from engines.onnx_session import OnnxSession
+from engines.onnx_session import OnnxSession, available
 from engines.placement import Placement
 from engines.tensorrt.direct import Direct, open_direct
+from engines.tensorrt.direct import require as require_direct
 
-__all__ = ["Provider", "Session", "usable_cores"]
+__all__ = ["Provider", "Session", "require", "usable_cores"]
 
 log = logging.getLogger("densefusion.engines")
 
 Provider = Literal["cpu", "cuda", "tensorrt", "tensorrt-direct"]
 """The first three are onnxruntime's; the last is TensorRT without it (`engines.tensorrt`)."""
+
+
+def require(provider: Provider) -> None:
+    """Raises `EngineError` where this machine lacks what the provider takes, and names it."""
+    if provider == "tensorrt-direct":
+        require_direct()
+    else:
+        available(provider)
 
 
 class Session:

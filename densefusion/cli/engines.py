@@ -165,6 +165,7 @@ def build(
     from engines.errors import EngineError
     from engines.precisions import located, usual
     from engines.precisions import make as convert
+    from engines.session import require
 
     with told_engines() as settings:
         experts = settings.experts
@@ -183,6 +184,7 @@ def build(
             except EngineError:
                 if into == "fp32":
                     raise
+                require(where)  # before the minutes that a conversion takes
                 found = convert(model, into, photographs(images), provider=where)
                 row["agreement"] = round(found.value, 4)
             served = model.serving(experts.max_batch, experts.ocr_max_side)

@@ -42,7 +42,10 @@ def pull(model: Model, folder: Path | None = None, progress: Progress | None = N
         return [path]
     hub = model.source
     paths = []
-    retries = urllib3.Retry(total=5, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504])
+    # Where nobody is to be reached, each file would wait for all of the tries.
+    retries = urllib3.Retry(
+        total=5, connect=2, backoff_factor=0.5, status_forcelist=[429, 500, 502, 503, 504]
+    )
     with urllib3.PoolManager(retries=retries, timeout=urllib3.Timeout(10, read=60)) as http:
         for name, digest in hub.files.items():
             path = source_folder(hub, folder) / name

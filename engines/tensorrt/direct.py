@@ -111,6 +111,12 @@ class Direct:
                 return
 
 
+def require(device: int = 0) -> None:
+    """Raises `EngineError`, which names all that the machine lacks of what it takes."""
+    if missing := lacking(device):
+        raise EngineError(f"{PROVIDER} was asked for, and is not to be had: {'; '.join(missing)}")
+
+
 def open_direct(
     model: Path | bytes,
     contract: Model | None,
@@ -133,8 +139,7 @@ def open_direct(
     what = str(model) if isinstance(model, Path) else "model"
     if contract is None or not isinstance(model, Path):
         raise EngineError(f"{what}: {PROVIDER} wants a file and its entry in the catalogue")
-    if missing := lacking(device):
-        raise EngineError(f"{PROVIDER} was asked for, and is not to be had: {'; '.join(missing)}")
+    require(device)
     if not contract.buckets:
         raise EngineError(
             f"{contract.name}: another size than the batch varies, which no CUDA graph does; run "

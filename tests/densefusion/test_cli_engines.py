@@ -114,6 +114,14 @@ def test_a_provider_that_is_not_here_is_an_error(folder: Path) -> None:
     assert "no NVIDIA driver" in direct.stderr
 
 
+def test_nothing_is_converted_for_a_provider_that_is_not_here(folder: Path) -> None:
+    one = ("--model", "efficientnet-lite0", "--provider", "tensorrt", "--precision", "fp16")
+    done = engines(folder, "build", *one)
+    assert done.returncode == 1
+    assert "lacks TensorrtExecutionProvider" in done.stderr
+    assert not list(folder.rglob("*fp16*"))
+
+
 def test_what_was_made_is_shared_and_taken(folder: Path) -> None:
     """One machine makes FP16, another finds it in the object store, and converts nothing."""
     fp16 = ("build", "--model", "own-tagger", "--precision", "fp16", "--share", "--json")
