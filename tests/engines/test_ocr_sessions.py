@@ -66,7 +66,10 @@ async def test_the_expert_says_on_what_and_in_what_precision_it_runs(
     assert (expert.provider, expert.precision) == ("cuda", "fp32")
 
 
-def test_another_precision_has_to_be_built(asked: Asked, tmp_path: Path) -> None:
+def test_another_precision_has_to_be_built(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     said = "engines build --model pp-ocrv6-det-small --precision fp16 --provider cuda"
     with pytest.raises(EngineError, match=said):
         Reader.load(provider="cuda", precision="fp16")
