@@ -187,6 +187,7 @@ class Membership:
             rest = consumer.consume(most - 1, 0)
             # What was taken away in there may be back, and is read again then.
             messages = [each for each in messages if place(each) not in self._gone] + rest
+            messages = self._starting.fresh(messages)
         if not self._late:
             self.group = consumer.consumer_group_metadata()
         if self._stats is not None and self._stats.at != self._looked:

@@ -12,9 +12,10 @@ from __future__ import annotations
 import logging
 import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, Message, TopicPartition
 
 from consumers.passed import Passed
+from consumers.source import place
 from consumers.standing import Patience, committed
 from densefusion.settings import Kafka
 
@@ -35,6 +36,10 @@ class Starting:
         stands: the offset that was committed of each partition when it was given to us; negative
             where there was none.
         waiting: partitions whose start is not known yet. They are to be kept paused.
+
+    A partition that has to wait is assigned at offset 0, paused, and sought later. (At "the
+    beginning" the client would look for that offset, and now and then forget the seek for it: seen
+    with 2.16.) What comes of such a partition is looked at all the same: see `fresh`.
     """
 
     def __init__(self, kafka: Kafka, passed: Passed | None = None) -> None:
@@ -45,6 +50,7 @@ class Starting:
         self._next = 0.0
         self.stands: dict[tuple[str, int], int] = {}
         self.waiting: set[tuple[str, int]] = set()
+        self._following: dict[tuple[str, int], int] = {}  # the next offset, of what had to wait
 
     def assign(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         """Have `partitions` assigned: to be called in the client's callback."""
@@ -52,9 +58,7 @@ class Starting:
             starts = self._find(consumer, partitions)
         except KafkaException as failure:
             log.info("start not known yet", extra={"error": failure.args[0].str()})
-            starts = [
-                TopicPartition(each.topic, each.partition, OFFSET_BEGINNING) for each in partitions
-            ]
+            starts = [TopicPartition(each.topic, each.partition, 0) for each in partitions]
             self.waiting |= {(each.topic, each.partition) for each in partitions}
         (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
         if self.waiting:
@@ -78,8 +82,28 @@ class Starting:
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         self.waiting -= partitions
-        for place in partitions:
-            self.stands.pop(place, None)
+        for at in partitions:
+            self.stands.pop(at, None)
+            self._following.pop(at, None)
+
+    def fresh(self, messages: list[Message]) -> list[Message]:
+        """Those that do not come from before their partition's start."""
+        if not self.waiting and not self._following:
+            return messages
+        return [each for each in messages if each.error() is not None or self._is_fresh(each)]
+
+    def _is_fresh(self, message: Message) -> bool:
+        at = place(message)
+        if at in self.waiting:
+            return False
+        following = self._following.get(at)
+        if following is None:
+            return True
+        offset = message.offset() or 0
+        if offset < following:
+            return False
+        self._following[at] = offset + 1
+        return True
 
     def look(self, consumer: Consumer) -> None:
         """Start what waits, if by now it can be known where.
@@ -101,6 +125,9 @@ class Starting:
     def _seek(self, consumer: Consumer, partitions: set[tuple[str, int]]) -> None:
         for start in self._find(consumer, [TopicPartition(*at) for at in partitions]):
             consumer.seek(start)
+            at = (start.topic, start.partition)
+            if at in self.waiting or at in self._following:
+                self._following[at] = max(start.offset, 0)
 
     def _find(self, consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
         """Raises `KafkaException`."""
@@ -108,7 +135,7 @@ class Starting:
             consumer, places, _ASK_SECONDS)}  # fmt: skip
         self.stands |= stands
         further = self._passed.further(stands) if self._passed is not None else {}
-        starts = []
-        for place, offset in (stands | further).items():
-            starts.append(TopicPartition(*place, offset if offset >= 0 else OFFSET_BEGINNING))
-        return starts
+        return [
+            TopicPartition(*at, offset if offset >= 0 else OFFSET_BEGINNING)
+            for at, offset in (stands | further).items()
+        ]

@@ -141,3 +141,39 @@ def test_not_for_ever(error: KafkaError, kind: type[BrokerError]) -> None:
     with pytest.raises(kind, match="where the group stands"):
         while True:
             starts.look(consumer)  # type: ignore[arg-type]
+
+
+class Polled:
+    """A message, or a partition's error."""
+
+    def __init__(self, at: tuple[str, int], offset: int, error: KafkaError | None = None) -> None:
+        self._at, self._offset, self._error = at, offset, error
+
+    def topic(self) -> str:
+        return self._at[0]
+
+    def partition(self) -> int:
+        return self._at[1]
+
+    def offset(self) -> int:
+        return self._offset
+
+    def error(self) -> KafkaError | None:
+        return self._error
+
+
+def test_what_comes_from_before_the_start_is_done_already() -> None:
+    consumer = Asked({A: 7, B: 0})
+    consumer.fails = HELD_BACK
+    starts = given(consumer)
+    early, error = Polled(A, 0), Polled(A, 0, HELD_BACK)
+    assert starts.fresh([early, error]) == [error]  # type: ignore[list-item, comparison-overlap]
+    consumer.fails = None
+    starts.look(consumer)  # type: ignore[arg-type]
+    seven, eight, other = Polled(A, 7), Polled(A, 8), Polled(B, 0)
+    polled: list[Any] = [Polled(A, 6), seven, other, Polled(A, 7), eight]
+    assert starts.fresh(polled) == [seven, other, eight]  # type: ignore[comparison-overlap]
+    starts.again(consumer, {A})  # type: ignore[arg-type]
+    assert starts.fresh([seven]) == [seven]  # type: ignore[list-item, comparison-overlap]
+    starts.revoked({A, B})
+    assert starts.fresh([early]) == [early]  # type: ignore[list-item, comparison-overlap]

@@ -13,7 +13,7 @@ from tests.faults.crew import Crew, Member, until
 from tests.faults.scenarios import PROTOCOLS, all_of, fed, settings
 from tests.faults.stream import Stream, committed_offsets
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
 FENCED = "ended: fenced: another worker runs under the same instance name"
 
 
@@ -39,7 +39,7 @@ async def _zombie(stream: Stream, crew: Crew, moment: str) -> None:
     else:
         await until(old.frozen, 30, "the old worker to stop in its transaction", old)
     new = crew.join("new", work=0.005)
-    took = await until(lambda: len(new.holds()) == PARTITIONS, 40, "a take-over", new)
+    took = await until(lambda: len(new.holds()) == PARTITIONS, 90, "a take-over", new)
     assert took > 3, "the old worker had no partitions, or gave them up by itself"
     if moment != "offsets":  # else the new one has to wait for the outcome of that transaction
         await until(lambda: len(new.events("done")) > 50, 60, "the new worker's work", new)
@@ -49,7 +49,7 @@ async def _zombie(stream: Stream, crew: Crew, moment: str) -> None:
     await until(
         lambda: (bool(old.events("revoked")) and len(old.holds() | new.holds()) == PARTITIONS)
         or old.code() is not None,
-        40, "the partitions to be shared out again", old, new,
+        90, "the partitions to be shared out again", old, new,
     )  # fmt: skip
     if old.code() is not None:
         assert old.code() == 2 and FENCED in old.log(), old.log()[-2000:]
