@@ -62,7 +62,7 @@ class Starting:
             self.waiting |= {(each.topic, each.partition) for each in partitions}
         (consumer.incremental_assign if self._incremental else consumer.assign)(starts)
         if self.waiting:
-            consumer.pause([TopicPartition(*place) for place in self.waiting])
+            consumer.pause([TopicPartition(*at) for at in self.waiting])
 
     def again(self, consumer: Consumer, partitions: set[tuple[str, int]]) -> None:
         """Start `partitions`, which are ours, anew. What was polled of them is forgotten: going on
@@ -78,7 +78,7 @@ class Starting:
         except KafkaException as failure:
             self._patience.bear(failure, "where the group stands")
             self.waiting |= partitions
-            consumer.pause([TopicPartition(*place) for place in partitions])
+            consumer.pause([TopicPartition(*at) for at in partitions])
 
     def revoked(self, partitions: set[tuple[str, int]]) -> None:
         self.waiting -= partitions

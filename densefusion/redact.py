@@ -24,8 +24,8 @@ _VARIABLES = (
 )
 _LIKELY = re.compile(
     r"(?i)"
-    r"(?P<query>(?:signature(?!doesnotmatch)|credential|security-token|password|passwd|secret|api[_-]?key|"
-    r"access[_-]?token)[\w.-]{0,20}['\"]?\s{0,3}[=:]\s{0,3}['\"]?)[^\s&'\",;}]+"
+    r"(?P<query>(?:signature(?!doesnotmatch)|credential|security-token|password|passwd|secret|"
+    r"api[_-]?key|access[_-]?token)[\w.-]{0,20}['\"]?\s{0,3}[=:]\s{0,3}['\"]?)[^\s&'\",;}]+"
     r"|(?P<header>\bauthorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|basic|token)\s+)?)[^\s'\"},]+"
     r"|(?P<bearer>\bbearer\s+)[\w.~+/=-]{8,}"
     r"|(?P<scheme>\b\w+://)[^/\s:@]*:[^/\s@]*@"

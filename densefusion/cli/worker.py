@@ -127,7 +127,7 @@ async def _run(workers: list[Worker], store: ObjectStore) -> None:
     async def reach() -> None:
         try:
             await store.reach()
-        except DenseFusionError:
+        except Exception:
             stop()
             raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import io
 import json
 import os
@@ -15,7 +14,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import urllib3
@@ -23,10 +21,9 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from minio import Minio
 
-from densefusion.errors import SettingsError, StoreError
+from densefusion.errors import SettingsError
 from densefusion.settings import Settings, environment
 from densefusion.stack import EmbeddedStack
-from densefusion.store import ObjectStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(90)]
 ROOT = Path(__file__).parents[2]
@@ -105,22 +102,6 @@ def until(what: Callable[[], bool], seconds: float = 5) -> bool:
     return true
 
 
-class BreakingOff:
-    """In place of the store's connections: sends the head of a request, and dies."""
-
-    def request(self, method: str, url: str, body: bytes, headers: dict[str, str]) -> None:
-        where = urlsplit(url)
-        head = [f"{method} {where.path}?{where.query} HTTP/1.1", f"Host: {where.netloc}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
-        head += [f"Content-Length: {len(body)}", "", ""]
-        with socket.create_connection((where.hostname or "", where.port or 0)) as connection:
-            connection.sendall("\r\n".join(head).encode())
-            time.sleep(0.1)
-        raise urllib3.exceptions.ProtocolError("killed")
-
-    def clear(self) -> None: ...
-
-
 def sockets(data: Path) -> list[Path]:
     """The store's socket files in /tmp, under the ports that `data` remembers."""
     ports = json.loads((data / "ports.json").read_text())
@@ -151,18 +132,6 @@ def check(stack: EmbeddedStack) -> None:
     group = Consumer(quiet(stack, **{"group.id": "g"}))
     assert [place.offset for place in group.committed(partitions(0), timeout=15)] == [3] * 4
     group.close()
-
-
-def test_what_is_stored_can_be_read_as_soon_as_it_is_up(tmp_path: Path) -> None:
-    """The store's volumes report some time after its S3 server answers, often seconds."""
-    for start in range(3):
-        with EmbeddedStack(tmp_path, durable=False) as stack:
-            client = s3(stack)
-            if start == 0:
-                client.make_bucket("kept")
-                client.put_object("kept", "object", io.BytesIO(b"bytes"), 5)
-            with client.get_object("kept", "object") as answer:
-                assert answer.read() == b"bytes"
 
 
 def test_everything_is_there_after_kill_9_on_the_same_ports_and_on_others(tmp_path: Path) -> None:
@@ -294,20 +263,3 @@ def test_failed_start_lets_go_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "ports.json").write_text('{"kafka": "no port"}')
     with stack:
         assert stack.death() is None
-
-
-def test_a_write_that_breaks_off_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A worker killed between the head of a PUT and its body."""
-    with EmbeddedStack(tmp_path / "data", durable=False) as stack:
-        settings = stack.apply(Settings(_env_file=None)).store
-        direct = ObjectStore(settings)
-        direct.make_bucket()
-        tag = asyncio.run(direct.put_if("shard", b"good" * 1000, None))
-        dying = ObjectStore(settings.model_copy(update={"retry_for": 0.5}))
-        monkeypatch.setattr(dying, "_http", BreakingOff())
-        with pytest.raises(StoreError):
-            asyncio.run(dying.put_if("shard", b"better" * 1000, tag))
-        time.sleep(1)  # the server may be at it still
-        assert direct.read("shard") == b"good" * 1000
