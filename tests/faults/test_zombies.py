@@ -76,7 +76,7 @@ def kept_out(member: Member) -> bool:
     A static member whose session ran out may be there before it learns that its producer is fenced.
     It waits as one does whose dead predecessor is still counted, and ends when its patience does.
     """
-    return "waiting until the group lets us in" in member.log() and not member.holds()
+    return "waiting to join the group" in member.log() and not member.holds()
 
 
 async def namesake(stream: Stream, folder: Path, *, asleep: bool) -> None:

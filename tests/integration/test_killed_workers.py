@@ -52,14 +52,13 @@ def worker(run: subprocess.Popen[str], stage: str) -> int | None:
     return None
 
 
-def await_assignments(logs: Path) -> None:
-    """Until every worker has its partitions, so that all are in mid-run."""
+def await_event(logs: Path, stage: str, event: str) -> None:
+    """Until a worker's log has it."""
     until = time.monotonic() + 90
-    for stage in STAGES:
-        file = logs / f"{stage}-0.log"
-        while not (file.exists() and "assigned" in file.read_text("utf-8")):
-            assert time.monotonic() < until, f"{stage} has no partitions"
-            time.sleep(0.1)
+    file = logs / f"{stage}-0.log"
+    while not (file.exists() and f'"event": "{event}"' in file.read_text("utf-8")):
+        assert time.monotonic() < until, f"{stage}: no {event}"
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds workers in /proc (Linux)")
@@ -74,13 +73,12 @@ def test_the_dataset_is_the_same(photographs: Path, cli: Any, helpers: Any, tmp_
     calm = helpers.finish(start("calm"))
     run = start("killed")
     killed: list[str] = []
-    await_assignments(tmp_path / "killed-data" / "logs")
-    for stage in STAGES:
+    for stage in STAGES:  # in the order of the stream: each when it has done something
+        await_event(tmp_path / "killed-data" / "logs", stage, "committed")
         pid = worker(run, stage)
         assert pid is not None, f"{stage} does not run"
         os.kill(pid, signal.SIGKILL)
         killed.append(stage)
-        time.sleep(0.5)
     assert run.poll() is None, "the run was over before every worker had been killed"
     result = helpers.finish(run)
 
@@ -107,8 +105,7 @@ def test_an_interrupted_run_goes_on(
         return run
 
     first = start()
-    await_assignments(tmp_path / "data" / "logs")
-    time.sleep(4)
+    await_event(tmp_path / "data" / "logs", "dataset", "committed")  # the first of them are there
     first.send_signal(signal.SIGINT)
     interrupted = helpers.finish(first)
     assert interrupted["exit_code"] == 130 and not interrupted["complete"]
